@@ -1,0 +1,223 @@
+/** The command line: `compare`, `run` and `mixed`. */
+import { parseArgs } from 'node:util'
+import { jsonFormat, plainFormat } from './append-format.ts'
+import { appendsScenario } from './appends-scenario.ts'
+import { bulkReadScenario } from './bulk-read-scenario.ts'
+import { runScenario, type ScenarioResult } from './compare.ts'
+import { readConditions } from './conditions.ts'
+import { parseOrigin } from './http-connection.ts'
+import { runMixed } from './mixed-run.ts'
+import { formatConditions, formatScenario } from './report.ts'
+import type { Scenario, ServerUnderTest } from './scenario.ts'
+import { smallReadScenario } from './small-read-scenario.ts'
+import { fanOutScenario } from './sse-fan-out-scenario.ts'
+import { idleScenario } from './sse-idle-scenario.ts'
+import { startTarget, TARGET_NAMES, type TargetName } from './target-process.ts'
+import { UsageError } from './usage-error.ts'
+
+const HELP = `Measures Durable Streams servers and verifies what they return.
+
+  main.js compare [options] [scenario...]   starts the targets itself, compares them in paired rounds
+  main.js run --url http://host:port --pid 1234 [options] [scenario...]   measures a running local server
+  main.js mixed [--target millrace] [--requests 40000]   heap and open waiters under mixed requests
+
+Scenarios: appends, catch-up, small-reads, sse-fan-out, sse-idle. Without a name: all but sse-idle.
+
+Options
+  --targets bare,upstream,millrace   what compare starts
+  --rounds 5             paired rounds; sse-idle always makes one
+  --connections 64       connections of appends and small-reads
+  --requests 50000       requests in one round of appends and small-reads, or of mixed as a whole (40000)
+  --streams 1,1000       numbers of streams for appends
+  --readers 1,100,1000   numbers of readers for sse-fan-out
+  --deliveries 100000    deliveries in one round of sse-fan-out, at most 10000 appends
+  --window 1             appends under way at a time in sse-fan-out
+  --idle-readers 1000    readers of sse-idle
+  --idle-seconds 180     duration of sse-idle
+  --mebibytes 64         size of the stream of catch-up
+  --max-seconds 30       bound of one round of appends and small-reads
+  --json                 results as JSON
+  --help                 this text
+
+Exit status: 0 when everything was verified, 1 when a verification failed, 2 for wrong usage.
+`
+
+const OPTIONS = {
+  targets: { type: 'string', default: TARGET_NAMES.join(',') },
+  url: { type: 'string' },
+  pid: { type: 'string' },
+  target: { type: 'string', default: 'millrace' },
+  rounds: { type: 'string', default: '5' },
+  connections: { type: 'string', default: '64' },
+  requests: { type: 'string' },
+  streams: { type: 'string', default: '1,1000' },
+  readers: { type: 'string', default: '1,100,1000' },
+  deliveries: { type: 'string', default: '100000' },
+  window: { type: 'string', default: '1' },
+  'idle-readers': { type: 'string', default: '1000' },
+  'idle-seconds': { type: 'string', default: '180' },
+  mebibytes: { type: 'string', default: '64' },
+  'max-seconds': { type: 'string', default: '30' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
+
+type Options = ReturnType<typeof parseCommand>['values']
+
+function parseCommand(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
+}
+
+function parseCount(name: string, text: string | undefined): number {
+  const count = Number(text)
+  if (!Number.isSafeInteger(count) || count < 1) throw new UsageError(`--${name} takes a positive number`)
+  return count
+}
+
+function parseCounts(name: string, text: string): number[] {
+  return text.split(',').map((part) => parseCount(name, part))
+}
+
+function parseTarget(text: string): TargetName {
+  const target = TARGET_NAMES.find((name) => name === text)
+  if (target === undefined) throw new UsageError(`unknown target ${text}: ${TARGET_NAMES.join(', ')}`)
+  return target
+}
+
+function scenariosNamed(name: string, options: Options): Scenario[] {
+  const connections = parseCount('connections', options.connections)
+  const requests = parseCount('requests', options.requests ?? '50000')
+  const maxSeconds = parseCount('max-seconds', options['max-seconds'])
+  switch (name) {
+    case 'appends':
+      return [plainFormat('application/octet-stream', 256), jsonFormat(100)].flatMap((format) => {
+        return parseCounts('streams', options.streams).map((streams) => {
+          return appendsScenario({
+            format,
+            streams,
+            connections,
+            requests,
+            warmUpRequests: 5_000,
+            maxSeconds,
+          })
+        })
+      })
+    case 'catch-up': {
+      const sizeBytes = parseCount('mebibytes', options.mebibytes) * 1_048_576
+      return [bulkReadScenario({ sizeBytes, appendBytes: 65_536, passes: 8 })]
+    }
+    case 'small-reads':
+      return [smallReadScenario({ connections, requests, maxSeconds })]
+    case 'sse-fan-out': {
+      const deliveries = parseCount('deliveries', options.deliveries)
+      const window = parseCount('window', options.window)
+      return parseCounts('readers', options.readers).map((readers) => {
+        return fanOutScenario({ readers, window, appends: Math.min(10_000, Math.ceil(deliveries / readers)) })
+      })
+    }
+    case 'sse-idle': {
+      const readers = parseCount('idle-readers', options['idle-readers'])
+      return [idleScenario({ readers, seconds: parseCount('idle-seconds', options['idle-seconds']) })]
+    }
+    default:
+      throw new UsageError(`unknown scenario ${name}`)
+  }
+}
+
+function chooseScenarios(names: readonly string[], options: Options): Scenario[] {
+  const chosen = names.length > 0 ? names : ['appends', 'catch-up', 'small-reads', 'sse-fan-out']
+  return chosen.flatMap((name) => scenariosNamed(name, options))
+}
+
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+}
+
+/** Prints as results come in, or all at once as JSON; the exit status. */
+class Output {
+  readonly #json: boolean
+  readonly #conditions = readConditions()
+  readonly #results: ScenarioResult[] = []
+
+  constructor(json: boolean) {
+    this.#json = json
+    if (!json) process.stdout.write(`${formatConditions(this.#conditions)}\n`)
+  }
+
+  add(result: ScenarioResult): void {
+    this.#results.push(result)
+    showProgress('')
+    if (!this.#json) process.stdout.write(`\n${formatScenario(result)}\n`)
+  }
+
+  finish(): number {
+    if (this.#json) {
+      const text = JSON.stringify({ conditions: this.#conditions, results: this.#results }, null, 2)
+      process.stdout.write(`${text}\n`)
+    }
+    const failed = this.#results.some((result) => result.targets.some((target) => target.verified === 'no'))
+    return failed ? 1 : 0
+  }
+}
+
+async function compare(names: readonly string[], options: Options): Promise<number> {
+  const targets = options.targets.split(',').map(parseTarget)
+  const scenarios = chooseScenarios(names, options)
+  const rounds = parseCount('rounds', options.rounds)
+  const output = new Output(options.json)
+  for (const scenario of scenarios) {
+    const servers = await Promise.all(targets.map(startTarget))
+    try {
+      output.add(await runScenario(scenario, servers, rounds, showProgress))
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()))
+    }
+  }
+  return output.finish()
+}
+
+async function run(names: readonly string[], options: Options): Promise<number> {
+  if (options.url === undefined || options.pid === undefined)
+    throw new UsageError('run needs --url and --pid')
+  const server: ServerUnderTest = {
+    name: 'server',
+    origin: parseOrigin(options.url),
+    pid: parseCount('pid', options.pid),
+    stores: true,
+  }
+  const rounds = parseCount('rounds', options.rounds)
+  const output = new Output(options.json)
+  for (const scenario of chooseScenarios(names, options)) {
+    output.add(await runScenario(scenario, [server], rounds, showProgress))
+  }
+  return output.finish()
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseCommand(args)
+  const [command, ...names] = positionals
+  if (values.help || command === undefined) {
+    process.stdout.write(HELP)
+    return values.help ? 0 : 2
+  }
+  if (command === 'compare') return compare(names, values)
+  if (command === 'run') return run(names, values)
+  if (command === 'mixed') {
+    const requests = parseCount('requests', values.requests ?? '40000')
+    return runMixed({ target: values.target, requests, json: values.json })
+  }
+  throw new UsageError(`unknown command ${command}`)
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+
+main(process.argv.slice(2)).then(
+  (status) => {
+    process.exitCode = status
+  },
+  (error: unknown) => {
+    const usage = error instanceof UsageError || (error instanceof TypeError && 'code' in error)
+    process.stderr.write(`${error instanceof Error ? (usage ? error.message : error.stack) : error}\n`)
+    process.exit(usage ? 2 : 1)
+  },
+)

@@ -1,0 +1,4 @@
+/** The command line asks for something that does not exist. */
+export class UsageError extends Error {
+  readonly code = 'USAGE'
+}

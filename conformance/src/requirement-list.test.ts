@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parseRequirements } from './requirement-list.ts'
+import { repositoryRoot } from './server-commands.ts'
+import { executedTests } from './suite-facts.ts'
+
+function listOf(...requirements: readonly object[]): string {
+  return JSON.stringify({ sections: [{ title: 'Appending', requirements }] })
+}
+
+const plain = { id: 'R-001', level: 'MUST', text: 'Appends stay', suite: ['Append > keeps'] }
+
+test('reads a requirement with the section that it stands in', () => {
+  const notes = { weak: 'only one', awaiting: 'a store', awaitingPart: 'a restart' }
+
+  expect(parseRequirements(listOf(plain, { ...plain, ...notes, id: 'R-002' }))).toEqual([
+    { ...plain, section: 'Appending' },
+    { ...plain, ...notes, id: 'R-002', section: 'Appending' },
+  ])
+})
+
+test.each([
+  ['an id of another form', { ...plain, id: 'R-1' }, /R-1: an id is/],
+  ['an unknown level', { ...plain, level: 'OUGHT' }, /R-001: level is "OUGHT"/],
+  ['a key that nothing reads', { ...plain, wibble: 1 }, /R-001: unknown key wibble/],
+  ['a missing text', { ...plain, text: '' }, /R-001 text/],
+  ['a suite that is no list', { ...plain, suite: 'Append > keeps' }, /R-001 suite must be an array/],
+])('refuses %s', (_, requirement, message) => {
+  expect(() => parseRequirements(listOf(requirement))).toThrow(message)
+})
+
+test('refuses an id that is listed twice', () => {
+  expect(() => parseRequirements(listOf(plain, plain))).toThrow('R-001 is listed twice')
+})
+
+test('the list itself is well-formed, numbered without a gap, and cites each test that is run', () => {
+  const list = readFileSync(join(repositoryRoot, 'conformance', 'requirements.json'), 'utf8')
+  const requirements = parseRequirements(list)
+  const ids = requirements.map(({ id }) => id)
+
+  expect(ids).toEqual(ids.map((_, index) => `R-${String(index + 1).padStart(3, '0')}`))
+  expect(new Set(requirements.flatMap(({ suite }) => suite)).size).toBe(executedTests)
+})

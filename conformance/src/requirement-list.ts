@@ -1,0 +1,83 @@
+/** Reads `requirements.json`: every rule of the protocol with the published tests that enforce it. */
+import { asList, asRecord, asText } from './json-shape.ts'
+
+/** How binding a requirement is (RFC 2119). */
+export type Level = 'MUST' | 'SHOULD' | 'MAY'
+
+/** One rule of the protocol. */
+export interface Requirement {
+  /** `R-` and three digits. */
+  readonly id: string
+  readonly level: Level
+  /** The title of the section that it belongs to. */
+  readonly section: string
+  readonly text: string
+  /** Full titles of the published tests that enforce it; empty where only tests of ours can. */
+  readonly suite: readonly string[]
+  /** What the published tests leave out, where each of them leaves something out. */
+  readonly weak?: string
+  /** What has to exist before it can be tested at all. */
+  readonly awaiting?: string
+  /** What has to exist before one part can be tested; the rest must be tested already. */
+  readonly awaitingPart?: string
+}
+
+const KNOWN_KEYS: ReadonlySet<string> = new Set([
+  'id',
+  'level',
+  'text',
+  'suite',
+  'weak',
+  'awaiting',
+  'awaitingPart',
+])
+
+/** Throws, with the requirement's id, when the text is not of the documented form. */
+export function parseRequirements(text: string): readonly Requirement[] {
+  const { sections } = asRecord(JSON.parse(text), 'the file')
+  const requirements = asList(sections, 'sections').flatMap((entry) => {
+    const section = asRecord(entry, 'a section')
+    const title = asText(section.title, 'the title of a section')
+    return asList(section.requirements, title).map((item) => parseRequirement(item, title))
+  })
+  assertUnique(requirements)
+  return requirements
+}
+
+function parseRequirement(value: unknown, section: string): Requirement {
+  const item = asRecord(value, `a requirement of ${section}`)
+  const id = asText(item.id, `an id in ${section}`)
+  if (!/^R-\d{3}$/.test(id)) throw new Error(`${id}: an id is R- and three digits`)
+  const unknownKey = Object.keys(item).find((key) => !KNOWN_KEYS.has(key))
+  if (unknownKey !== undefined) throw new Error(`${id}: unknown key ${unknownKey}`)
+  const weak = optionalText(item.weak, `${id} weak`)
+  const awaiting = optionalText(item.awaiting, `${id} awaiting`)
+  const awaitingPart = optionalText(item.awaitingPart, `${id} awaitingPart`)
+  return {
+    id,
+    level: parseLevel(item.level, id),
+    section,
+    text: asText(item.text, `${id} text`),
+    suite: asList(item.suite, `${id} suite`).map((title) => asText(title, `${id} suite title`)),
+    ...(weak === undefined ? {} : { weak }),
+    ...(awaiting === undefined ? {} : { awaiting }),
+    ...(awaitingPart === undefined ? {} : { awaitingPart }),
+  }
+}
+
+function parseLevel(value: unknown, id: string): Level {
+  if (value === 'MUST' || value === 'SHOULD' || value === 'MAY') return value
+  throw new Error(`${id}: level is ${JSON.stringify(value)}`)
+}
+
+function optionalText(value: unknown, what: string): string | undefined {
+  return value === undefined ? undefined : asText(value, what)
+}
+
+function assertUnique(requirements: readonly Requirement[]): void {
+  const seen = new Set<string>()
+  for (const { id } of requirements) {
+    if (seen.has(id)) throw new Error(`${id} is listed twice`)
+    seen.add(id)
+  }
+}

@@ -1,0 +1,39 @@
+/** Every bound of the engine, in one place. */
+
+/** Bounds on what clients can make large or many; each is reached with a clear answer, never with a crash. */
+export interface EngineLimits {
+  /** Live readers of one stream, long-polls and SSE together. */
+  readonly maxReadersPerStream: number
+  /** Live readers in all. */
+  readonly maxReaders: number
+  /** Commits decided but not yet durable. */
+  readonly maxPendingCommits: number
+  /** Payload bytes of these commits. */
+  readonly maxPendingBytes: number
+  /** Streams kept loaded although nobody uses them at the moment. */
+  readonly maxIdleStreams: number
+  /** How often a command is judged again because another writer was faster or the outcome is unknown. */
+  readonly maxAttempts: number
+  /** Bytes of one read; its end falls on a multiple of this, at a message boundary. */
+  readonly chunkBytes: number
+  /** Largest slice that readers at the same place share in memory. */
+  readonly maxSharedSliceBytes: number
+  /** Readers woken in one turn, so that a large audience does not hold up everybody else. */
+  readonly wakesPerTurn: number
+  /** Expired streams removed in one sweep. */
+  readonly sweepBatch: number
+}
+
+/** The bounds in force unless others are given. */
+export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
+  maxReadersPerStream: 50_000,
+  maxReaders: 200_000,
+  maxPendingCommits: 20_000,
+  maxPendingBytes: 256 * 1024 * 1024,
+  maxIdleStreams: 10_000,
+  maxAttempts: 16,
+  chunkBytes: 4 * 1024 * 1024,
+  maxSharedSliceBytes: 256 * 1024,
+  wakesPerTurn: 256,
+  sweepBatch: 256,
+}

@@ -1,0 +1,145 @@
+/** The memory backend: everything in this process, nothing kept after it. Synchronous throughout. */
+import { type OwnRange, ownFrom, type StreamId, type StreamPath, type StreamState } from '@millrace/protocol'
+import { DueQueue } from './due-queue.ts'
+import { Fault } from './fault.ts'
+import { MemoryStream } from './memory-stream.ts'
+import type {
+  AppendUnit,
+  Commit,
+  CommitResult,
+  DueEntry,
+  StateChange,
+  StorageTraits,
+  StreamStorage,
+  StreamSummary,
+  Touch,
+  VersionedState,
+} from './storage.ts'
+
+/** How much memory streams may take. */
+export interface MemoryStorageOptions {
+  /** Payload bytes in all streams together; beyond it appends answer 507. 1 GiB unless given. */
+  readonly maxBytes?: number
+}
+
+interface Entry {
+  state: StreamState
+  version: number
+}
+
+const GIB = 1024 ** 3
+
+/** Streams in memory, lost when the process ends. */
+export function memoryStorage(options: MemoryStorageOptions = {}): StreamStorage {
+  return new MemoryStorage(options.maxBytes ?? GIB)
+}
+
+class MemoryStorage implements StreamStorage {
+  readonly traits: StorageTraits = { durable: false, sharedBetweenProcesses: false, gathersCommits: false }
+  readonly #maxBytes: number
+  readonly #entries = new Map<StreamPath, Entry>()
+  readonly #streams = new Map<StreamId, MemoryStream>()
+  /** Memory taken by each stream's bytes, to give it back. */
+  readonly #sizes = new Map<StreamId, number>()
+  readonly #due = new DueQueue()
+  #usedBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  load(paths: readonly StreamPath[]): readonly (VersionedState | undefined)[] {
+    return paths.map((path) => {
+      const entry = this.#entries.get(path)
+      return entry && { state: entry.state, version: entry.version }
+    })
+  }
+
+  commit(batch: readonly Commit[]): readonly CommitResult[] {
+    return batch.map((commit) => this.#apply(commit))
+  }
+
+  read(range: OwnRange): readonly Uint8Array[] {
+    return this.#stream(range.id).read(range)
+  }
+
+  unitAt(id: StreamId, position: number): AppendUnit {
+    return this.#stream(id).unitAt(position)
+  }
+
+  touch(touches: readonly Touch[]): void {
+    for (const { path, id, atMs, dueAtMs } of touches) {
+      const entry = this.#entries.get(path)
+      if (entry?.state.id !== id) continue
+      entry.state = { ...entry.state, lastAccessMs: Math.max(entry.state.lastAccessMs, atMs) }
+      this.#due.set(path, dueAtMs)
+    }
+  }
+
+  list(prefix: string, after: StreamPath | undefined, limit: number): readonly StreamSummary[] {
+    return [...this.#entries.values()]
+      .map(({ state }) => state)
+      .filter(({ path, softDeleted }) => !softDeleted && path.startsWith(prefix) && path > (after ?? ''))
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+      .slice(0, limit)
+      .map(summaryOf)
+  }
+
+  due(atOrBeforeMs: number, limit: number): readonly DueEntry[] {
+    return this.#due.due(atOrBeforeMs, limit)
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #stream(id: StreamId): MemoryStream {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) throw new Fault('removed', 'The stream was removed while it was being read.')
+    return stream
+  }
+
+  #apply(commit: Commit): CommitResult {
+    let growth = 0
+    for (const change of commit.changes) {
+      if ((this.#entries.get(change.path)?.version ?? 0) !== change.version) return 'conflict'
+      growth += this.#growth(change)
+    }
+    if (growth > 0 && this.#usedBytes + growth > this.#maxBytes) return 'full'
+    for (const change of commit.changes) this.#install(change)
+    return 'durable'
+  }
+
+  #growth(change: StateChange): number {
+    if (change.payload === undefined || change.next === undefined) return 0
+    return (this.#streams.get(change.id) ?? new MemoryStream(0)).growth(change.payload)
+  }
+
+  #install(change: StateChange): void {
+    const { path, id, next, payload } = change
+    this.#due.set(path, change.dueAtMs)
+    if (next === undefined) {
+      this.#entries.delete(path)
+      this.#streams.delete(id)
+      this.#usedBytes -= this.#sizes.get(id) ?? 0
+      this.#sizes.delete(id)
+      return
+    }
+    const entry = this.#entries.get(path)
+    if (entry === undefined) this.#entries.set(path, { state: next, version: 1 })
+    else {
+      entry.state = next
+      entry.version = change.version + 1
+    }
+    if (change.version === 0) this.#streams.set(id, new MemoryStream(ownFrom(next)))
+    if (payload === undefined) return
+    const growth = this.#growth(change)
+    this.#usedBytes += growth
+    this.#sizes.set(id, (this.#sizes.get(id) ?? 0) + growth)
+    this.#stream(id).append(payload, change.atMs, change.messages)
+  }
+}
+
+function summaryOf(state: StreamState): StreamSummary {
+  return { path: state.path, contentType: state.contentType, tail: state.tail, closed: state.closed }
+}

@@ -1,0 +1,121 @@
+/** The bytes of one stream in memory: chunks that only grow, and the ends of its append units. */
+import type { OwnRange } from '@millrace/protocol'
+import type { AppendUnit } from './storage.ts'
+
+interface Chunk {
+  /** Position of the chunk's first byte. */
+  readonly from: number
+  readonly bytes: Uint8Array
+  used: number
+}
+
+const SMALLEST_CHUNK_BYTES = 256
+const LARGEST_CHUNK_BYTES = 64 * 1024
+/** Payloads from this size on are kept as they come instead of being copied, if they own their buffer. */
+const KEEP_BYTES = 8 * 1024
+
+/** Append-only bytes of one incarnation. Pieces handed out are views of bytes that never change again. */
+export class MemoryStream {
+  readonly #chunks: Chunk[] = []
+  readonly #unitEnds: number[] = []
+  readonly #unitTimesMs: number[] = []
+  readonly #unitMessages: number[] = []
+  readonly #from: number
+  #tail: number
+
+  constructor(from: number) {
+    this.#from = from
+    this.#tail = from
+  }
+
+  /** Bytes of memory that appending this payload would newly take. */
+  growth(payload: Uint8Array): number {
+    if (isKept(payload)) return payload.length
+    return this.#room() >= payload.length ? 0 : this.#nextChunkBytes(payload.length)
+  }
+
+  append(payload: Uint8Array, atMs: number, messages: number): void {
+    if (isKept(payload)) {
+      this.#chunks.push({ from: this.#tail, bytes: payload, used: payload.length })
+    } else {
+      this.#copy(payload)
+    }
+    this.#tail += payload.length
+    this.#unitEnds.push(this.#tail)
+    this.#unitTimesMs.push(atMs)
+    this.#unitMessages.push(messages)
+  }
+
+  read(range: OwnRange): readonly Uint8Array[] {
+    if (range.from < this.#from || range.to > this.#tail) {
+      throw new RangeError(`bytes ${range.from} to ${range.to} are not stored here`)
+    }
+    const pieces: Uint8Array[] = []
+    let at = range.from
+    for (let i = this.#chunkAt(at); at < range.to; i++) {
+      const chunk = this.#chunks[i]
+      if (chunk === undefined) throw new RangeError(`no chunk at ${at}`)
+      const end = Math.min(range.to, chunk.from + chunk.used)
+      pieces.push(chunk.bytes.subarray(at - chunk.from, end - chunk.from))
+      at = end
+    }
+    return pieces
+  }
+
+  unitAt(position: number): AppendUnit {
+    const at = firstAbove(this.#unitEnds.length, (i) => (this.#unitEnds[i] ?? 0) > position)
+    const to = this.#unitEnds[at]
+    if (to === undefined || position < this.#from) throw new RangeError(`no append unit at ${position}`)
+    return {
+      from: at === 0 ? this.#from : (this.#unitEnds[at - 1] ?? this.#from),
+      to,
+      atMs: this.#unitTimesMs[at] ?? 0,
+      messages: this.#unitMessages[at] ?? 0,
+    }
+  }
+
+  #copy(payload: Uint8Array): void {
+    if (this.#room() < payload.length) {
+      const bytes = new Uint8Array(this.#nextChunkBytes(payload.length))
+      this.#chunks.push({ from: this.#tail, bytes, used: 0 })
+    }
+    const chunk = this.#chunks.at(-1)
+    if (chunk === undefined) return
+    chunk.bytes.set(payload, chunk.used)
+    chunk.used += payload.length
+  }
+
+  #room(): number {
+    const chunk = this.#chunks.at(-1)
+    return chunk === undefined ? 0 : chunk.bytes.length - chunk.used
+  }
+
+  /** Chunks double with the stream, so that small streams stay small and large ones have few chunks. */
+  #nextChunkBytes(needed: number): number {
+    const grown = Math.min(LARGEST_CHUNK_BYTES, Math.max(SMALLEST_CHUNK_BYTES, this.#tail - this.#from))
+    return Math.max(grown, needed)
+  }
+
+  #chunkAt(position: number): number {
+    return firstAbove(this.#chunks.length, (i) => {
+      const chunk = this.#chunks[i]
+      return chunk !== undefined && chunk.from + chunk.used > position
+    })
+  }
+}
+
+function isKept(payload: Uint8Array): boolean {
+  return payload.length >= KEEP_BYTES && payload.length === payload.buffer.byteLength
+}
+
+/** The first index below `count` for which the (monotone) test holds, or `count`. */
+function firstAbove(count: number, holds: (index: number) => boolean): number {
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (holds(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
+}

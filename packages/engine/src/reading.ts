@@ -1,0 +1,129 @@
+/**
+ * Readers: one step around `planRead`, used by catch-up, long-poll and SSE alike. Planning and parking happen in
+ * one synchronous step on the durable state, so no append can fall between them.
+ */
+import {
+  planRead,
+  type ReadStart,
+  type Rejection,
+  type Slice,
+  type StreamId,
+  type StreamState,
+} from '@millrace/protocol'
+import type { Deadlines } from './deadlines.ts'
+import type { Entity, Waiter } from './entity.ts'
+import type { EntityTable } from './entity-table.ts'
+import type { Eventual } from './eventual.ts'
+import { Fault } from './fault.ts'
+import type { EngineLimits } from './limits.ts'
+import { readSlice, type SliceResult } from './slice-reader.ts'
+import type { StreamStorage } from './storage.ts'
+
+/** What the readers of one engine share. */
+export interface ReadingContext {
+  readonly table: EntityTable
+  readonly storage: StreamStorage
+  readonly limits: EngineLimits
+  readonly deadlines: Deadlines
+  readonly live: LiveReaders
+  nowMs(): number
+}
+
+/** One step: bytes, nothing new, or no. */
+export type Step =
+  | { readonly kind: 'slice'; readonly slice: Slice }
+  | { readonly kind: 'at-tail'; readonly state: StreamState }
+  | { readonly kind: 'rejected'; readonly rejection: Rejection }
+
+/** Plans and reads one step from a stream's durable state. `id` holds a reader to the incarnation it began with. */
+export function takeStep(
+  context: ReadingContext,
+  entity: Entity,
+  start: ReadStart,
+  id: StreamId | undefined,
+): Eventual<Step> {
+  const { durable } = entity
+  const visible = id === undefined || durable?.id === id ? durable : undefined
+  const plan = planRead(visible, start, context.limits.chunkBytes, context.nowMs())
+  if (plan.kind !== 'data') return plan
+  const { state, from, to } = plan
+  const shared = entity.sharedSlice
+  if (shared?.state === state && shared.from === from) return { kind: 'slice', slice: shared }
+  const read = readSlice(context.storage, state, from, to)
+  return read instanceof Promise
+    ? read.then((result) => keepShared(context, entity, result), removedAsMissing)
+    : keepShared(context, entity, read)
+}
+
+/** A stream may be purged while its bytes are on their way; its reader gets what a later one would. */
+function removedAsMissing(error: unknown): Step {
+  if (error instanceof Fault && error.code === 'removed') return { kind: 'rejected', rejection: { kind: 'not-found' } }
+  throw error
+}
+
+/** Readers at the same place get the same slice, and what is encoded from it is encoded once. */
+function keepShared(context: ReadingContext, entity: Entity, result: SliceResult): SliceResult {
+  if (result.kind !== 'slice' || entity.readers === 0) return result
+  const { slice } = result
+  const isSmall = slice.to - slice.from <= context.limits.maxSharedSliceBytes
+  if (isSmall && slice.state === entity.durable) entity.sharedSlice = slice
+  return result
+}
+
+/** A long-poll or SSE reader, as far as ending it from this side goes. */
+export interface LiveReader {
+  shutDown(): void
+}
+
+const TOO_MANY: Rejection = {
+  kind: 'busy',
+  detail: 'Too many live readers: try again, or read without the live parameter.',
+}
+
+/** Knows all live readers, keeps them below their bounds, and ends them when the engine closes. */
+export class LiveReaders {
+  readonly #limits: EngineLimits
+  readonly #touch: (entity: Entity) => void
+  readonly #readers = new Set<LiveReader>()
+  isClosed = false
+
+  constructor(limits: EngineLimits, touch: (entity: Entity) => void) {
+    this.#limits = limits
+    this.#touch = touch
+  }
+
+  /** Live readers of all streams. */
+  get count(): number {
+    return this.#readers.size
+  }
+
+  /** Why one more reader of a stream cannot be admitted; `undefined` if it can. */
+  refusal(entity: Entity): Rejection | undefined {
+    const { maxReaders, maxReadersPerStream } = this.#limits
+    return this.#readers.size >= maxReaders || entity.readers >= maxReadersPerStream ? TOO_MANY : undefined
+  }
+
+  enter(entity: Entity, reader: LiveReader): void {
+    this.#readers.add(reader)
+    entity.readers++
+  }
+
+  /** A reader is done; the sliding window of its stream restarts (12.3). */
+  leave(entity: Entity, reader: LiveReader): void {
+    if (!this.#readers.delete(reader)) return
+    entity.readers--
+    this.#touch(entity)
+  }
+
+  /** Ends all readers; those that come later are not made to wait. */
+  close(): void {
+    this.isClosed = true
+    for (const reader of [...this.#readers]) reader.shutDown()
+  }
+}
+
+/** Where a waiter is parked; parking again after a wake is a new place. */
+export function park(entity: Entity, waiter: Waiter): Set<Waiter> {
+  entity.waiters.add(waiter)
+  return entity.waiters
+}

@@ -1,0 +1,97 @@
+/** Cuts slices out of a stream: resolves forks, ends at message boundaries, and never reads more than it returns. */
+import {
+  bytesToMessageEnd,
+  incompleteBytes,
+  type OwnRange,
+  ownRanges,
+  type Rejection,
+  type Slice,
+  type StreamState,
+  withoutEnd,
+} from '@millrace/protocol'
+import { type Eventual, whenReady } from './eventual.ts'
+import type { StreamStorage } from './storage.ts'
+
+/** A slice, or why the position cannot be read from. */
+export type SliceResult =
+  | { readonly kind: 'slice'; readonly slice: Slice }
+  | { readonly kind: 'rejected'; readonly rejection: Rejection }
+
+const LF = 0x0a
+const BETWEEN_BOUNDARIES: SliceResult = {
+  kind: 'rejected',
+  rejection: {
+    kind: 'invalid-offset',
+    detail: 'The offset points into a message: use a value of a Stream-Next-Offset header.',
+  },
+}
+
+/** Reads at most `from` to `to`; a cut before the tail moves back to a message end, or on to the first one. */
+export function readSlice(
+  storage: StreamStorage,
+  state: StreamState,
+  from: number,
+  to: number,
+): Eventual<SliceResult> {
+  // One byte more tells whether a client's offset is a message boundary: the byte before it must be a line feed.
+  const checks = state.format === 'json' && from > 0
+  return whenReady(readRange(storage, state, checks ? from - 1 : from, to), (read) => {
+    if (checks && read[0]?.[0] !== LF) return BETWEEN_BOUNDARIES
+    const pieces = checks ? withoutStart(read) : read
+    if (to === state.tail) return sliceOf(state, from, to, pieces)
+    const incomplete = incompleteBytes(pieces, state.format)
+    if (incomplete < to - from) return sliceOf(state, from, to - incomplete, withoutEnd(pieces, incomplete))
+    return whenReady(readMessageEnd(storage, state, to, to - from), (rest) =>
+      sliceOf(state, from, to + sizeOf(rest), [...pieces, ...rest]),
+    )
+  })
+}
+
+/** Positions `from` to `to` of a stream, from its own bytes and its ancestors'. */
+export function readRange(
+  storage: StreamStorage,
+  state: StreamState,
+  from: number,
+  to: number,
+): Eventual<readonly Uint8Array[]> {
+  const ranges = ownRanges(state, from, to)
+  const [only] = ranges
+  if (only !== undefined && ranges.length === 1) return storage.read(only)
+  return readAll(storage, ranges)
+}
+
+async function readAll(storage: StreamStorage, ranges: readonly OwnRange[]): Promise<readonly Uint8Array[]> {
+  const parts: Uint8Array[] = []
+  for (const range of ranges) parts.push(...(await storage.read(range)))
+  return parts
+}
+
+/** The rest of a message that is longer than a chunk. */
+async function readMessageEnd(
+  storage: StreamStorage,
+  state: StreamState,
+  from: number,
+  stepBytes: number,
+): Promise<readonly Uint8Array[]> {
+  const rest: Uint8Array[] = []
+  for (let at = from; at < state.tail; at += stepBytes) {
+    const pieces = await readRange(storage, state, at, Math.min(state.tail, at + stepBytes))
+    const length = bytesToMessageEnd(pieces)
+    if (length !== undefined) return [...rest, ...withoutEnd(pieces, sizeOf(pieces) - length)]
+    rest.push(...pieces)
+  }
+  return rest
+}
+
+function withoutStart(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  const [first, ...rest] = pieces
+  return first === undefined || first.length <= 1 ? rest : [first.subarray(1), ...rest]
+}
+
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((size, piece) => size + piece.length, 0)
+}
+
+function sliceOf(state: StreamState, from: number, to: number, pieces: readonly Uint8Array[]): SliceResult {
+  return { kind: 'slice', slice: { state, from, to, pieces } }
+}

@@ -1,0 +1,224 @@
+/**
+ * Runs commands: take the entities, decide on their decided state and hand the commit over in one synchronous
+ * step, answer when everything the answer rests on is durable. There are no locks: nothing reads a state, awaits,
+ * and then writes it back.
+ */
+import {
+  type Change,
+  type Decision,
+  dueAtMs,
+  evolve,
+  type Outcome,
+  type StreamPath,
+  type StreamState,
+  type View,
+} from '@millrace/protocol'
+import type { Entity } from './entity.ts'
+import type { EntityTable } from './entity-table.ts'
+import { Fault, toFault } from './fault.ts'
+import { type GroupCommit, type Settled, Ticket } from './group-commit.ts'
+import type { EngineLimits } from './limits.ts'
+import type { StateChange, StreamStorage } from './storage.ts'
+import type { WakeUps } from './wake-ups.ts'
+
+/** A command ready to be judged. It is judged again if the state it was judged on turns out to be outdated. */
+export interface Judgement {
+  readonly paths: readonly StreamPath[]
+  decide(view: View, nowMs: number): Decision
+  /** Judging again after an unknown outcome finds out by itself whether the first time counted. */
+  readonly isRepeatable: boolean
+  /** A repeat restarts the sliding window of the stream, as the first time did. */
+  readonly renewsOnRepeat: boolean
+}
+
+/** What a command came to; stale: it has to be prepared again. */
+export type Verdict = Outcome | { readonly kind: 'stale' }
+
+const BUSY: Outcome = {
+  kind: 'rejected',
+  rejection: { kind: 'busy', detail: 'The server has more writes in flight than it allows: try again.' },
+}
+const FULL: Outcome = {
+  kind: 'rejected',
+  rejection: { kind: 'no-room', detail: 'The store has no room for this write: delete streams or add space.' },
+}
+const CONTENDED: Outcome = {
+  kind: 'rejected',
+  rejection: { kind: 'busy', detail: 'Other writers kept changing this stream first: try again.' },
+}
+
+/** The one place where streams change. */
+export class StreamWriter {
+  readonly #table: EntityTable
+  readonly #commits: GroupCommit
+  readonly #wakeUps: WakeUps
+  readonly #storage: StreamStorage
+  readonly #limits: EngineLimits
+  readonly #nowMs: () => number
+
+  constructor(
+    table: EntityTable,
+    commits: GroupCommit,
+    wakeUps: WakeUps,
+    storage: StreamStorage,
+    limits: EngineLimits,
+    nowMs: () => number,
+  ) {
+    this.#table = table
+    this.#commits = commits
+    this.#wakeUps = wakeUps
+    this.#storage = storage
+    this.#limits = limits
+    this.#nowMs = nowMs
+  }
+
+  /** Judges a command, commits what it decides, and reports once that is settled. */
+  async run(judgement: Judgement): Promise<Verdict> {
+    const entities = judgement.paths.map((path) => this.#table.pin(path))
+    try {
+      for (let attempt = 1; attempt <= this.#limits.maxAttempts; attempt++) {
+        const loading = this.#table.load(entities)
+        if (loading !== undefined) await loading
+        // A conflict elsewhere may have outdated one entity while another was still loading.
+        if (entities.some((entity) => !entity.loaded)) continue
+        const verdict = await this.#attempt(judgement, entities)
+        if (verdict !== 'again') return verdict
+      }
+      return CONTENDED
+    } finally {
+      for (const entity of entities) this.#table.unpin(entity)
+    }
+  }
+
+  async #attempt(judgement: Judgement, entities: readonly Entity[]): Promise<Verdict | 'again'> {
+    const { maxPendingCommits, maxPendingBytes } = this.#limits
+    if (this.#commits.pendingCommits >= maxPendingCommits || this.#commits.pendingBytes >= maxPendingBytes) {
+      return BUSY
+    }
+    const nowMs = this.#nowMs()
+    for (const entity of entities) this.keepAlive(entity, nowMs)
+    const decision = judgement.decide(viewOf(entities), nowMs)
+    switch (decision.kind) {
+      case 'accept': {
+        const ticket = this.#submit(decision.changes, entities, nowMs)
+        const settled = ticket.settled ?? (await ticket.outcome())
+        return afterCommit(settled, decision.outcome, judgement.isRepeatable)
+      }
+      case 'repeat':
+      case 'reject': {
+        const stood = await this.#restsOnDurable(entities)
+        if (!stood) return 'again'
+        if (decision.kind === 'reject') return { kind: 'rejected', rejection: decision.rejection }
+        if (judgement.renewsOnRepeat) for (const entity of entities) this.touch(entity, this.#nowMs())
+        return decision.outcome
+      }
+      case 'stale':
+        return decision
+      default:
+        return decision satisfies never
+    }
+  }
+
+  /** Waits for the commits that an answer rests on; false if one of them did not happen. */
+  async #restsOnDurable(entities: readonly Entity[]): Promise<boolean> {
+    for (const entity of entities) {
+      const ticket = entity.inFlight
+      if (ticket === undefined) continue
+      const settled = ticket.settled ?? (await ticket.outcome())
+      if (settled.kind === 'failed') throw toFault(settled.error)
+      if (settled.result !== 'durable') return false
+    }
+    return true
+  }
+
+  #submit(changes: readonly Change[], entities: readonly Entity[], nowMs: number): Ticket {
+    const touched = changes.map((change) => {
+      const entity = entities.find((one) => one.path === change.path)
+      if (entity === undefined) throw new Error(`a command changed ${change.path}, which it did not name`)
+      return { entity, change: toStateChange(entity, change, nowMs) }
+    })
+    const ticket = new Ticket({ changes: touched.map(({ change }) => change) })
+    for (const { entity, change } of touched) {
+      entity.pins++
+      entity.decide(change.next, ticket)
+    }
+    ticket.onSettled((settled) => {
+      for (const { entity, change } of touched) this.#settle(entity, change, ticket, settled)
+    })
+    this.#commits.submit(ticket)
+    return ticket
+  }
+
+  #settle(entity: Entity, change: StateChange, ticket: Ticket, settled: Settled): void {
+    if (entity.inFlight === ticket) entity.inFlight = undefined
+    if (settled.kind === 'result' && settled.result === 'durable') {
+      entity.settle(change.next)
+      this.#wakeUps.moved(entity)
+    } else {
+      entity.invalidate()
+    }
+    this.#table.unpin(entity)
+  }
+
+  /** A stream with live readers does not expire by its sliding window (12.3). */
+  keepAlive(entity: Entity, nowMs: number): void {
+    if (entity.readers > 0) this.touch(entity, nowMs)
+  }
+
+  /** Restarts the sliding window of a stream after a read or a repeated write. */
+  touch(entity: Entity, nowMs: number): void {
+    const due = entity.touch(nowMs)
+    const id = entity.decided?.id
+    if (due === undefined || id === undefined) return
+    this.#storage.touch([{ path: entity.path, id, atMs: nowMs, dueAtMs: due }])
+  }
+}
+
+function viewOf(entities: readonly Entity[]): View {
+  return { stream: (path) => entities.find((entity) => entity.path === path)?.decided }
+}
+
+function afterCommit(settled: Settled, outcome: Outcome, isRepeatable: boolean): Verdict | 'again' {
+  if (settled.kind === 'failed') throw toFault(settled.error)
+  switch (settled.result) {
+    case 'durable':
+      return outcome
+    case 'conflict':
+      return 'again'
+    case 'full':
+      return FULL
+    case 'unknown':
+      if (isRepeatable) return 'again'
+      throw new Fault('unknown-outcome', 'The store did not say whether the write happened.')
+    default:
+      return settled.result satisfies never
+  }
+}
+
+function toStateChange(entity: Entity, change: Change, nowMs: number): StateChange {
+  let next: StreamState | undefined = entity.decided
+  const before = next
+  let payloadAt = 0
+  let messages = 0
+  for (const event of change.events) {
+    if (event.kind === 'appended' && event.unit) {
+      payloadAt = next?.tail ?? 0
+      messages = event.unit.messages
+    }
+    next = evolve(next, event)
+  }
+  const id = next?.id ?? before?.id
+  if (id === undefined) throw new Error(`a change of ${change.path} concerns no stream`)
+  return {
+    path: change.path,
+    id,
+    version: entity.version,
+    events: change.events,
+    next,
+    payload: change.payload,
+    payloadAt,
+    messages,
+    atMs: nowMs,
+    dueAtMs: next === undefined ? undefined : dueAtMs(next),
+  }
+}

@@ -1,0 +1,39 @@
+/** What a reader should get next, from one snapshot of a stream: bytes, a wait, the end, or a rejection. */
+import { livenessOf, missing } from './liveness.ts'
+import type { ReadStart } from './parse-read.ts'
+import type { Rejection } from './rejection.ts'
+import type { StreamState } from './stream-state.ts'
+
+/** `data`: serve at most these positions. `at-tail`: nothing past the reader's position yet, or ever if closed. */
+export type ReadPlan =
+  | { readonly kind: 'data'; readonly state: StreamState; readonly from: number; readonly to: number }
+  | { readonly kind: 'at-tail'; readonly state: StreamState }
+  | { readonly kind: 'rejected'; readonly rejection: Rejection }
+
+/**
+ * Plans one step of a reader on the durable state. Ends of long reads fall on multiples of `chunkBytes`, so that
+ * all readers of a stream ask for the same ranges and a shared cache is hit, wherever they started.
+ */
+export function planRead(
+  stream: StreamState | undefined,
+  start: ReadStart,
+  chunkBytes: number,
+  nowMs: number,
+): ReadPlan {
+  const liveness = livenessOf(stream, nowMs)
+  if (liveness.kind !== 'live') return { kind: 'rejected', rejection: missing(liveness) }
+  const { state } = liveness
+  if (start.kind === 'now') return { kind: 'at-tail', state }
+  const from = start.kind === 'beginning' ? state.base : start.kind === 'beyond' ? state.tail + 1 : start.position
+  if (from > state.tail) {
+    const detail = 'The offset is past the end of the stream: continue from a Stream-Next-Offset you received.'
+    return { kind: 'rejected', rejection: { kind: 'invalid-offset', detail } }
+  }
+  if (from === state.tail) return { kind: 'at-tail', state }
+  return { kind: 'data', state, from, to: Math.min(state.tail, gridEnd(from, chunkBytes)) }
+}
+
+/** The next multiple of the chunk size after a position. */
+function gridEnd(from: number, chunkBytes: number): number {
+  return from - (from % chunkBytes) + chunkBytes
+}

@@ -1,0 +1,69 @@
+/** Embedding: Millrace inside somebody else's server. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Engine, type EngineStatistics, type StreamStorage } from '@millrace/engine'
+import { createFetchHandler, type FetchHandler } from './fetch-adapter.ts'
+import { createNodeListener, type NodeListener } from './node-adapter.ts'
+import { type HandlerOptions, resolveOptions } from './options.ts'
+import type { RouteContext } from './stream-routes.ts'
+import { systemClock, systemEntropy } from './system-clock.ts'
+import { createWireHandler } from './wire-handler.ts'
+
+/** A running Millrace without a listening socket of its own. */
+export interface MillraceHandler {
+  /** For `node:http`, Express and Fastify: answers every path, 404 outside the stream root. */
+  readonly node: NodeListener
+  /** For Bun, Deno, Hono, Next and everything else that speaks `Request` and `Response`. */
+  readonly fetch: FetchHandler
+  /** Resolves once the store is open; rejects if it cannot be opened. */
+  readonly ready: Promise<void>
+  /** Numbers about the engine; `undefined` until the store is open. */
+  statistics(): EngineStatistics | undefined
+  /** Ends live readers; requests under way are still answered, and answers ask clients to close. */
+  drain(): void
+  /** Drains, finishes commits and closes the store. Call it once no request is under way. */
+  close(): Promise<void>
+}
+
+/** The request and response types that `MillraceHandler.node` takes. */
+export type { IncomingMessage, ServerResponse }
+
+/**
+ * Makes a handler to mount in an existing server. The caller closes it: its engine runs from here on, and the
+ * storage belongs to it.
+ */
+export function createHandler(options: HandlerOptions): MillraceHandler {
+  const settings = resolveOptions(options)
+  let engine: Engine | undefined
+  let routes: RouteContext | undefined
+  let isDraining = false
+  const open = (storage: StreamStorage): void => {
+    engine = new Engine({
+      storage,
+      clock: systemClock,
+      onFault: settings.onError,
+      ...(options.limits && { limits: options.limits }),
+    })
+    routes = { engine, settings, entropy: systemEntropy, nowMs: systemClock.nowMs }
+    options.onReady?.()
+  }
+  const ready = options.storage instanceof Promise ? options.storage.then(open) : Promise.resolve(open(options.storage))
+  // Whoever awaits `ready` sees the failure; without anybody the log does.
+  ready.catch(settings.onError)
+  const handler = createWireHandler({ settings, routes: () => routes, isDraining: () => isDraining })
+  return {
+    node: createNodeListener(handler, () => isDraining),
+    fetch: createFetchHandler(handler),
+    ready,
+    statistics: () => engine?.statistics(),
+    drain() {
+      isDraining = true
+      engine?.endLiveReaders()
+    },
+    async close() {
+      isDraining = true
+      await ready.catch(() => undefined)
+      await engine?.close()
+      routes = undefined
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/** Standalone: a handler with a listening socket, on Node or on Bun. */
+import type { EngineStatistics } from '@millrace/engine'
+import { isLoopbackName } from './access-rules.ts'
+import { createHandler, type MillraceHandler } from './create-handler.ts'
+import { listenOnBun } from './bun-listener.ts'
+import type { Listener } from './listener.ts'
+import { listenOnNode } from './node-listener.ts'
+import type { HandlerOptions } from './options.ts'
+
+/** Options of `createServer`. */
+export interface ServerOptions extends HandlerOptions {
+  /** Address to listen on; loopback unless given. */
+  readonly host?: string
+  /** Port to listen on; 0 picks a free one. 4437 unless given (R-024). */
+  readonly port?: number
+  /** How long a request may take to arrive completely. 120,000 unless given. */
+  readonly requestTimeoutMs?: number
+  /** How long `close` waits for requests under way before it cuts them off. 10,000 unless given. */
+  readonly shutdownGraceMs?: number
+}
+
+/** A listening server. */
+export interface MillraceServer {
+  /** Where it listens, such as `http://127.0.0.1:4437`. */
+  readonly url: string
+  readonly port: number
+  readonly handler: MillraceHandler
+  /** Numbers about the engine; `undefined` until the store is open. */
+  statistics(): EngineStatistics | undefined
+  /** Accepts no more, ends live readers cleanly, finishes requests and commits, closes the store. */
+  close(): Promise<void>
+}
+
+/** The port of the protocol (R-024). */
+export const DEFAULT_PORT = 4437
+
+/** Opens the store, listens, and resolves when requests are served; rejects if either fails. */
+export async function createServer(options: ServerOptions): Promise<MillraceServer> {
+  const host = options.host ?? '127.0.0.1'
+  const handler = createHandler({ ...options, allowedHosts: withHost(options.allowedHosts, host) })
+  let listener: Listener
+  try {
+    await handler.ready
+    const listen = 'Bun' in globalThis ? listenOnBun : listenOnNode
+    listener = await listen(handler, {
+      host,
+      port: options.port ?? DEFAULT_PORT,
+      requestTimeoutMs: options.requestTimeoutMs ?? 120_000,
+      shutdownGraceMs: options.shutdownGraceMs ?? 10_000,
+    })
+  } catch (error) {
+    await handler.close()
+    throw error
+  }
+  let closing: Promise<void> | undefined
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
+    port: listener.port,
+    handler,
+    statistics: () => handler.statistics(),
+    close() {
+      closing ??= listener.stop().then(() => handler.close())
+      return closing
+    },
+  }
+}
+
+/** A server that listens on an address is reached by it. */
+function withHost(hosts: '*' | readonly string[] | undefined, host: string): '*' | readonly string[] {
+  if (hosts === '*') return '*'
+  const name = host.includes(':') ? `[${host}]` : host
+  return isLoopbackName(name) ? (hosts ?? []) : [...(hosts ?? []), name]
+}

@@ -1,0 +1,6 @@
+export { type EngineLimits, type EngineStatistics, memoryStorage, type StreamStorage } from '@millrace/engine'
+export { createHandler, type MillraceHandler } from './create-handler.ts'
+export { createServer, DEFAULT_PORT, type MillraceServer, type ServerOptions } from './create-server.ts'
+export type { FetchHandler } from './fetch-adapter.ts'
+export type { NodeListener } from './node-adapter.ts'
+export type { HandlerOptions } from './options.ts'

@@ -1,0 +1,114 @@
+/** `node:http` and `node:http2` around the neutral handler: bytes in, bytes out, back-pressure and aborts. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isLiveBody, type LiveBody, type LiveReader, type WireRequest, type WireResponse } from '@millrace/protocol'
+import { readNodeBody } from './node-body.ts'
+import type { WireHandler } from './wire-handler.ts'
+
+/** Largest body whose pieces are joined into one write; more are written one by one. */
+const JOIN_BYTES = 64 * 1024
+
+/** Answers one request of a Node server. */
+export type NodeListener = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Makes a listener. `isDraining` asks clients to open no further request on their connections. */
+export function createNodeListener(handler: WireHandler, isDraining: () => boolean): NodeListener {
+  return (request, response) => {
+    handler(new NodeRequest(request, response)).then((answer) => {
+      if (response.destroyed) return
+      send(response, answer, isDraining())
+    })
+  }
+}
+
+class NodeRequest implements WireRequest {
+  readonly method: string
+  readonly target: string
+  readonly #message: IncomingMessage
+  readonly #response: ServerResponse
+
+  constructor(message: IncomingMessage, response: ServerResponse) {
+    this.#message = message
+    this.#response = response
+    this.method = message.method ?? ''
+    this.target = originForm(fullTarget(message))
+  }
+
+  get scheme(): 'http' | 'https' {
+    return 'encrypted' in this.#message.socket ? 'https' : 'http'
+  }
+
+  readonly header = (name: string): string | undefined => {
+    const value = this.#message.headers[name]
+    return typeof value === 'string' || value === undefined ? value : value.join(', ')
+  }
+
+  readBody(maxBytes: number): ReturnType<WireRequest['readBody']> {
+    return readNodeBody(this.#message, maxBytes)
+  }
+
+  onAborted(listener: () => void): void {
+    const response = this.#response
+    if (response.destroyed) return listener()
+    response.once('close', () => {
+      if (!response.writableFinished) listener()
+    })
+  }
+}
+
+/** Frameworks that mount a handler below a path shorten `url` and keep the original beside it. */
+function fullTarget(message: IncomingMessage & { readonly originalUrl?: string }): string {
+  return message.originalUrl ?? message.url ?? '/'
+}
+
+/** A proxy's absolute-form target is reduced to path and query (RFC 9112, 3.2.2). */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1]
+  if (path === undefined) return target
+  return path.startsWith('/') ? path : `/${path}`
+}
+
+function send(response: ServerResponse, answer: WireResponse, isDraining: boolean): void {
+  const { status, headers, body } = answer
+  const all = isDraining ? [...headers, 'Connection', 'close'] : headers
+  response.writeHead(status, all.slice())
+  if (body === undefined) response.end()
+  else if (body instanceof Uint8Array) response.end(body)
+  else if (isLiveBody(body)) sendLive(response, body)
+  else sendPieces(response, body)
+}
+
+function sendPieces(response: ServerResponse, pieces: readonly Uint8Array[]): void {
+  const [only] = pieces
+  if (pieces.length <= 1) {
+    response.end(only)
+    return
+  }
+  const size = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  if (size <= JOIN_BYTES) {
+    response.end(Buffer.concat(pieces, size))
+    return
+  }
+  response.cork()
+  for (const piece of pieces) response.write(piece)
+  response.end()
+  response.uncork()
+}
+
+/** Starts a live body; its first event leaves together with the head. */
+function sendLive(response: ServerResponse, body: LiveBody): void {
+  let isOver = false
+  let reader: LiveReader | undefined
+  response.on('close', () => {
+    isOver = true
+    reader?.stop()
+  })
+  response.on('drain', () => reader?.resume())
+  reader = body.start({
+    write: (bytes) => isOver || response.write(bytes),
+    end: () => response.end(),
+    abort: () => response.destroy(),
+  })
+  if (!response.headersSent || response.writableLength === 0) response.flushHeaders()
+  if (isOver) reader.stop()
+}

@@ -1,0 +1,49 @@
+/** Receiving a request body from `node:http`, bounded, whatever the framing headers promise. */
+import type { IncomingMessage } from 'node:http'
+import type { BodyReceived } from '@millrace/protocol'
+
+const EMPTY = new Uint8Array(0)
+
+/** Bytes of a refused body that are read and thrown away so that the client gets to see the answer. */
+const DISCARD_FACTOR = 8
+
+/** The whole body, or why there is none. Never keeps more than `maxBytes`. */
+export function readNodeBody(message: IncomingMessage, maxBytes: number): Promise<BodyReceived> | BodyReceived {
+  const length = message.headers['content-length']
+  if (length === undefined && message.headers['transfer-encoding'] === undefined) return EMPTY
+  if (length !== undefined && Number(length) > maxBytes) {
+    discard(message, maxBytes)
+    return 'too-large'
+  }
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size <= maxBytes) return
+      message.off('data', onData)
+      discard(message, maxBytes)
+      resolve('too-large')
+    }
+    message.on('data', onData)
+    message.once('end', () => resolve(joinChunks(chunks, size)))
+    // After `end` this changes nothing: a promise is settled once.
+    message.once('close', () => resolve('aborted'))
+  })
+}
+
+function joinChunks(chunks: readonly Buffer[], size: number): Uint8Array {
+  const [only] = chunks
+  return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks, size)
+}
+
+/** Reads the rest of a body that nobody wants, up to a bound; beyond it the connection is given up. */
+function discard(message: IncomingMessage, maxBytes: number): void {
+  let left = maxBytes * DISCARD_FACTOR
+  message.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) message.destroy()
+  })
+  message.resume()
+}

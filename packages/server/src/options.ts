@@ -1,0 +1,72 @@
+/** What a handler can be told. Everything has a default that is safe on a developer's machine. */
+import type { EngineLimits, StreamStorage } from '@millrace/engine'
+
+/** Options of `createHandler`. */
+export interface HandlerOptions {
+  /** Where streams are kept; a promise while the store is still opening: until then answers are 503. */
+  readonly storage: StreamStorage | Promise<StreamStorage>
+  /** URL path of the stream root, without a trailing slash. `/v1/stream` unless given. */
+  readonly streamBasePath?: string
+  /** How long a long-poll waits for data. 30,000 unless given. */
+  readonly longPollTimeoutMs?: number
+  /** How long an SSE response lasts before the client has to reconnect; 0 for ever. 60,000 unless given. */
+  readonly sseReconnectIntervalMs?: number
+  /** How often a quiet SSE response carries a comment; 0 never. 20,000 unless given. */
+  readonly sseHeartbeatIntervalMs?: number
+  /** Largest request body. 16 MiB unless given. */
+  readonly maxBodyBytes?: number
+  /** Origins of web pages that may use this server, besides loopback ones; `*` admits every page. */
+  readonly allowedOrigins?: '*' | readonly string[]
+  /** Host names this server answers to, besides loopback ones; `*` answers to every name. */
+  readonly allowedHosts?: '*' | readonly string[]
+  /** Scheme and authority for `Location`; derived from each request unless given. */
+  readonly publicUrl?: string
+  /** Bounds of the engine. */
+  readonly limits?: Partial<EngineLimits>
+  /** Called once the store is open and requests are served. */
+  readonly onReady?: () => void
+  /** Where failures on this side go; they are also answered with a 5xx. Standard error unless given. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** Options with every default filled in. */
+export interface HandlerSettings {
+  readonly streamRoot: string
+  readonly longPollTimeoutMs: number
+  readonly sseReconnectIntervalMs: number
+  readonly sseHeartbeatIntervalMs: number
+  readonly maxBodyBytes: number
+  readonly allowedOrigins: '*' | readonly string[]
+  readonly allowedHosts: '*' | readonly string[]
+  readonly publicUrl: string | undefined
+  readonly onError: (error: unknown) => void
+}
+
+const MIB = 1024 * 1024
+
+/** Fills in defaults and refuses values that cannot work. */
+export function resolveOptions(options: HandlerOptions): HandlerSettings {
+  return {
+    streamRoot: streamRoot(options.streamBasePath ?? '/v1/stream'),
+    longPollTimeoutMs: atLeast(1, 'longPollTimeoutMs', options.longPollTimeoutMs ?? 30_000),
+    sseReconnectIntervalMs: atLeast(0, 'sseReconnectIntervalMs', options.sseReconnectIntervalMs ?? 60_000),
+    sseHeartbeatIntervalMs: atLeast(0, 'sseHeartbeatIntervalMs', options.sseHeartbeatIntervalMs ?? 20_000),
+    maxBodyBytes: atLeast(1, 'maxBodyBytes', options.maxBodyBytes ?? 16 * MIB),
+    allowedOrigins: options.allowedOrigins ?? [],
+    allowedHosts: options.allowedHosts ?? [],
+    publicUrl: options.publicUrl?.replace(/\/$/, ''),
+    onError: options.onError ?? ((error) => console.error(error)),
+  }
+}
+
+function atLeast(least: number, name: string, value: number): number {
+  if (Number.isFinite(value) && value >= least) return value
+  throw new RangeError(`${name} must be a number of at least ${least}, not ${value}`)
+}
+
+function streamRoot(basePath: string): string {
+  if (!/^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(basePath)) {
+    throw new RangeError(`streamBasePath must be a plain URL path such as /v1/stream, not ${basePath}`)
+  }
+  return basePath.endsWith('/') ? basePath : `${basePath}/`
+}

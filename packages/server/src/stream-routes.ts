@@ -1,0 +1,170 @@
+/** The operations on one stream URL: parse, run, respond. Every rule is elsewhere; this is the wiring. */
+import type { Engine, Entropy } from '@millrace/engine'
+import {
+  nextCursor,
+  type Outcome,
+  parseAppend,
+  parseCreate,
+  parseQuery,
+  parseRead,
+  type ReadRequest,
+  type Rejection,
+  respondToHead,
+  respondToRead,
+  respondToWrite,
+  respondWithProblem,
+  sseHeaders,
+  type StreamPath,
+  streamId,
+  toProblem,
+  type WireRequest,
+  type WireResponse,
+} from '@millrace/protocol'
+import type { HandlerSettings } from './options.ts'
+import { sseBody } from './sse-body.ts'
+
+/** What the routes need besides the request. */
+export interface RouteContext {
+  readonly engine: Engine
+  readonly settings: HandlerSettings
+  readonly entropy: Entropy
+  nowMs(): number
+}
+
+/** A request on a stream URL, located. */
+export interface StreamRequest {
+  readonly wire: WireRequest
+  readonly path: StreamPath
+  readonly query: string
+}
+
+/** A refusal as a response. */
+export function refuse(rejection: Rejection): WireResponse {
+  return respondWithProblem(toProblem(rejection))
+}
+
+/** Nothing can be answered: the client went away before its request was complete. */
+export const CLIENT_GONE: WireResponse = { status: 499, headers: [], body: undefined }
+
+/** PUT, POST, DELETE, HEAD or GET; anything else was answered before. */
+export function serveStream(context: RouteContext, request: StreamRequest): Promise<WireResponse> {
+  switch (request.wire.method) {
+    case 'POST':
+      return append(context, request)
+    case 'GET':
+      return read(context, request)
+    case 'PUT':
+      return create(context, request)
+    case 'HEAD':
+      return head(context, request)
+    default:
+      return remove(context, request)
+  }
+}
+
+async function append(context: RouteContext, { wire, path }: StreamRequest): Promise<WireResponse> {
+  const body = await receiveBody(context, wire)
+  if (!(body instanceof Uint8Array)) return body
+  const parsed = parseAppend(path, wire.header, body)
+  if ('rejection' in parsed) return refuse(parsed.rejection)
+  return respondToWrite(await context.engine.append(parsed.command), '')
+}
+
+async function create(context: RouteContext, { wire, path }: StreamRequest): Promise<WireResponse> {
+  const { settings, entropy, engine } = context
+  const body = await receiveBody(context, wire)
+  if (!(body instanceof Uint8Array)) return body
+  const id = streamId(entropy.uniqueId())
+  const parsed = parseCreate({ path, id, streamRoot: settings.streamRoot }, wire.header, body)
+  if ('rejection' in parsed) return refuse(parsed.rejection)
+  const outcome: Outcome = await engine.create(parsed.command)
+  const authority = settings.publicUrl ?? `${wire.scheme}://${wire.header('host') ?? 'localhost'}`
+  return respondToWrite(outcome, `${authority}${settings.streamRoot}${path}`)
+}
+
+/** The whole body, or the answer to a request whose body cannot be used. */
+async function receiveBody(context: RouteContext, wire: WireRequest): Promise<Uint8Array | WireResponse> {
+  const encoding = wire.header('content-encoding')
+  if (encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity') {
+    return refuse({ kind: 'unsupported-encoding', encoding })
+  }
+  const limitBytes = context.settings.maxBodyBytes
+  const received = wire.readBody(limitBytes)
+  const body = received instanceof Promise ? await received : received
+  if (body === 'too-large') return refuse({ kind: 'payload-too-large', limitBytes })
+  return body === 'aborted' ? CLIENT_GONE : body
+}
+
+async function remove(context: RouteContext, { path }: StreamRequest): Promise<WireResponse> {
+  return respondToWrite(await context.engine.remove(path), '')
+}
+
+async function head(context: RouteContext, { path }: StreamRequest): Promise<WireResponse> {
+  const found = await context.engine.head(path)
+  return found.kind === 'found' ? respondToHead(found.state) : refuse(found.rejection)
+}
+
+async function read(context: RouteContext, request: StreamRequest): Promise<WireResponse> {
+  const parsed = parseRead(parseQuery(request.query))
+  if ('rejection' in parsed) {
+    // Existence is checked first: a missing stream is 404 whatever the query says (3.2).
+    const found = await context.engine.head(request.path)
+    return refuse(found.kind === 'rejected' ? found.rejection : parsed.rejection)
+  }
+  switch (parsed.request.mode) {
+    case 'catch-up':
+      return catchUp(context, request, parsed.request)
+    case 'long-poll':
+      return longPoll(context, request, parsed.request)
+    case 'sse':
+      return follow(context, request, parsed.request)
+  }
+}
+
+async function catchUp(
+  context: RouteContext,
+  { wire, path }: StreamRequest,
+  request: ReadRequest,
+): Promise<WireResponse> {
+  const result = await context.engine.read(path, request.start)
+  if (result.kind === 'rejected') return refuse(result.rejection)
+  const ifNoneMatch = wire.header('if-none-match')
+  const nowMs = context.nowMs()
+  return respondToRead({ request, slice: result.slice, cursor: undefined, ifNoneMatch, nowMs, cacheScope: 'public' })
+}
+
+async function longPoll(
+  context: RouteContext,
+  { wire, path }: StreamRequest,
+  request: ReadRequest,
+): Promise<WireResponse> {
+  const { engine, settings, entropy } = context
+  const result = await engine.poll(path, request.start, {
+    waitMs: settings.longPollTimeoutMs,
+    onAborted: (listener) => wire.onAborted(listener),
+  })
+  if (result.kind === 'rejected') return refuse(result.rejection)
+  if (result.kind === 'aborted') return CLIENT_GONE
+  const nowMs = context.nowMs()
+  const cursor = nextCursor(request.cursor, nowMs, entropy.random)
+  const { slice } = result
+  return respondToRead({ request, slice, cursor, ifNoneMatch: undefined, nowMs, cacheScope: 'public' })
+}
+
+async function follow(
+  context: RouteContext,
+  { path }: StreamRequest,
+  request: ReadRequest,
+): Promise<WireResponse> {
+  const { engine, settings, entropy } = context
+  const following = await engine.follow(path, request.start)
+  if (following.kind === 'rejected') return refuse(following.rejection)
+  const body = sseBody(following, {
+    follow: { lifetimeMs: settings.sseReconnectIntervalMs, heartbeatMs: settings.sseHeartbeatIntervalMs },
+    cursor: request.cursor,
+    nowMs: context.nowMs,
+    random: entropy.random,
+    onError: settings.onError,
+  })
+  return { status: 200, headers: sseHeaders(following.state, request), body }
+}

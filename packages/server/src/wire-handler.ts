@@ -1,0 +1,120 @@
+/** From a neutral request to a neutral response: access, routing, and what becomes of failures. */
+import { Fault } from '@millrace/engine'
+import {
+  CONTROL_SEGMENT,
+  type HeaderList,
+  isLiveBody,
+  parseStreamPath,
+  type Problem,
+  PROTOCOL_LIMITS,
+  respondWithProblem,
+  toProblem,
+  type WireRequest,
+  type WireResponse,
+} from '@millrace/protocol'
+import { AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
+import type { HandlerSettings } from './options.ts'
+import { refuse, type RouteContext, serveStream } from './stream-routes.ts'
+
+/** Answers every request; never throws. */
+export type WireHandler = (request: WireRequest) => Promise<WireResponse>
+
+/** What a handler needs to know of the server around it. */
+export interface WireContext {
+  readonly settings: HandlerSettings
+  /** The routes, once the store is open. */
+  routes(): RouteContext | undefined
+  isDraining(): boolean
+}
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE'])
+const HEALTH_PATHS = new Set(['/healthz', '/health', '/readyz'])
+const HEALTH_METHODS = 'GET, HEAD'
+const OK_BODY = new TextEncoder().encode('ok\n')
+
+/** Makes the handler that all adapters share. */
+export function createWireHandler(context: WireContext): WireHandler {
+  const { settings } = context
+  const access = new AccessRules(settings.allowedOrigins, settings.allowedHosts)
+  return async (request) => {
+    // Health checks come from wherever the deployment's probes are, under whatever name, and tell nothing.
+    const granted = HEALTH_PATHS.has(request.target) ? access.open : access.judge(request.header)
+    let response: WireResponse
+    try {
+      response = granted.kind === 'refused' ? refuse(granted.rejection) : await route(context, request)
+    } catch (error) {
+      settings.onError(error)
+      response = respondToFailure(error)
+    }
+    return finish(request, response, granted.headers)
+  }
+}
+
+function finish(request: WireRequest, response: WireResponse, common: HeaderList): WireResponse {
+  const { status, body } = response
+  const headers = [...response.headers, ...common]
+  // A live body is never made for HEAD, so nothing is left waiting to be started.
+  if (request.method === 'HEAD' && body !== undefined && !isLiveBody(body)) {
+    return { status, headers, body: undefined }
+  }
+  return { status, headers, body }
+}
+
+async function route(context: WireContext, request: WireRequest): Promise<WireResponse> {
+  const { target } = request
+  if (target.length > PROTOCOL_LIMITS.maxTargetBytes) {
+    return refuse({ kind: 'invalid-path', detail: `The URL is longer than ${PROTOCOL_LIMITS.maxTargetBytes} bytes.` })
+  }
+  const questionMark = target.indexOf('?')
+  const rawPath = questionMark < 0 ? target : target.slice(0, questionMark)
+  const { streamRoot } = context.settings
+  if (!rawPath.startsWith(streamRoot)) return serveHealth(context, request, rawPath)
+  const parsed = parseStreamPath(rawPath.slice(streamRoot.length))
+  if (parsed.kind === 'control') return refuseControl(parsed.path)
+  if (request.method === 'OPTIONS') return { status: 204, headers: PREFLIGHT_HEADERS, body: undefined }
+  if (!METHODS.has(request.method)) return refuse({ kind: 'method-not-allowed', allow: STREAM_METHODS })
+  if (parsed.kind === 'invalid') return refuse({ kind: 'invalid-path', detail: parsed.detail })
+  const routes = context.routes()
+  if (routes === undefined) return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
+  const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
+  return serveStream(routes, { wire: request, path: parsed.path, query })
+}
+
+/** Control routes name their error in `error` as well, where clients of these routes look for it (2.6). */
+function refuseControl(path: string): WireResponse {
+  const detail = `There is no control route ${CONTROL_SEGMENT}/${path} on this server.`
+  const problem = toProblem({ kind: 'route-not-found', detail })
+  return respondWithProblem(problem, { error: { code: problem.code, message: detail } })
+}
+
+function serveHealth(context: WireContext, request: WireRequest, path: string): WireResponse {
+  const isLiveness = path === '/healthz' || path === '/health'
+  if (!isLiveness && path !== '/readyz') {
+    const { streamRoot } = context.settings
+    return refuse({ kind: 'route-not-found', detail: `Streams are below ${streamRoot} on this server.` })
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return refuse({ kind: 'method-not-allowed', allow: HEALTH_METHODS })
+  }
+  if (!isLiveness && (context.routes() === undefined || context.isDraining())) {
+    return refuse({ kind: 'busy', detail: 'The server is still starting, or about to stop.' })
+  }
+  const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store', 'Content-Length', '3']
+  return { status: 200, headers, body: OK_BODY }
+}
+
+const INTERNAL: Problem = {
+  status: 500,
+  type: '/errors/internal',
+  title: 'Internal Error',
+  code: 'INTERNAL_ERROR',
+  detail: 'The server could not complete the request; its log says why.',
+  headers: [],
+}
+
+/** A failure on this side says nothing about its cause to the client. */
+export function respondToFailure(error: unknown): WireResponse {
+  const isPassing = error instanceof Fault && (error.code === 'unavailable' || error.code === 'unknown-outcome')
+  if (!isPassing) return respondWithProblem(INTERNAL)
+  return refuse({ kind: 'busy', detail: 'The store could not confirm the request: try again.' })
+}
