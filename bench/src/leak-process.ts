@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { type Origin, parseOrigin } from './http-connection.ts'
-import type { LeakQuestion } from './leak-server.ts'
+import type { LeakQuestion, ServerStatistics } from './leak-server.ts'
 
 const ANSWER_TIMEOUT_MS = 15_000
 const MAX_ERROR_TEXT = 1_000
@@ -54,12 +54,22 @@ export class LeakProcess {
     }
   }
 
-  /** The answer in bytes or readers; undefined when the server cannot tell. */
-  async ask(question: LeakQuestion): Promise<number | undefined> {
+  /** Heap in use after garbage collection. */
+  async heapBytes(): Promise<number> {
+    const { heap } = await this.#ask('heap')
+    if (heap === undefined) throw new Error('the server did not tell its heap')
+    return heap
+  }
+
+  statistics(): Promise<ServerStatistics> {
+    return this.#ask('statistics')
+  }
+
+  async #ask(question: LeakQuestion): Promise<ServerStatistics> {
     const answer = nextAnswer(this.#child, question)
     this.#child.send(question)
-    const value = await answer.then((message) => ('value' in message ? message.value : undefined))
-    return typeof value === 'number' ? value : undefined
+    const message = await answer
+    return 'value' in message ? parseNumbers(message.value) : {}
   }
 
   stop(): Promise<void> {
@@ -69,6 +79,11 @@ export class LeakProcess {
       this.#child.kill('SIGTERM')
     })
   }
+}
+
+function parseNumbers(value: unknown): ServerStatistics {
+  if (typeof value !== 'object' || value === null) return {}
+  return Object.fromEntries(Object.entries(value).filter((entry) => typeof entry[1] === 'number'))
 }
 
 function nextAnswer(child: ChildProcess, question: string): Promise<object> {

@@ -3,47 +3,31 @@
  * readers are waiting. Started with --expose-gc; the first argument names the server to embed.
  */
 import { DurableStreamTestServer } from '@durable-streams/server'
+import { createServer, memoryStorage } from '@millrace/server'
 import { stopWithParent } from './child-server.ts'
 
 /** What the parent may ask; an answer carries the question, so that nothing can be mixed up. */
-export type LeakQuestion = 'gc' | 'waiters'
+export type LeakQuestion = 'heap' | 'statistics'
 
-export interface EmbeddedServer {
+/** Numbers that a server gives about itself, such as open readers; empty when it gives none. */
+export type ServerStatistics = Readonly<Record<string, number>>
+
+interface EmbeddedServer {
   readonly url: string
-  /** Readers that wait for data, or undefined when the server does not tell. */
-  waiters(): number | undefined
-}
-
-interface MillraceModule {
-  memoryStorage(): unknown
-  createServer(options: Readonly<Record<string, unknown>>): Promise<MillraceServer>
-}
-
-interface MillraceServer {
-  readonly url: string
-  statistics(): { readonly waiters: number }
+  statistics(): ServerStatistics
 }
 
 const LONG_POLL_TIMEOUT_MS = 200
 const COLLECTIONS = 4
 
-function isMillrace(loaded: unknown): loaded is MillraceModule {
-  return (
-    typeof loaded === 'object' && loaded !== null && 'createServer' in loaded && 'memoryStorage' in loaded
-  )
-}
-
 async function startMillrace(): Promise<EmbeddedServer> {
-  const name = '@millrace/server'
-  const loaded: unknown = await import(name)
-  if (!isMillrace(loaded)) throw new Error(`${name} exports no createServer or no memoryStorage`)
-  const server = await loaded.createServer({
-    storage: loaded.memoryStorage(),
+  const server = await createServer({
+    storage: memoryStorage(),
     host: '127.0.0.1',
     port: 0,
     longPollTimeoutMs: LONG_POLL_TIMEOUT_MS,
   })
-  return { url: server.url, waiters: () => server.statistics().waiters }
+  return { url: server.url, statistics: () => ({ ...server.statistics() }) }
 }
 
 async function startUpstream(): Promise<EmbeddedServer> {
@@ -52,7 +36,7 @@ async function startUpstream(): Promise<EmbeddedServer> {
     host: '127.0.0.1',
     longPollTimeout: LONG_POLL_TIMEOUT_MS,
   })
-  return { url: await server.start(), waiters: () => undefined }
+  return { url: await server.start(), statistics: () => ({}) }
 }
 
 async function heapAfterCollection(): Promise<number> {
@@ -66,10 +50,10 @@ async function heapAfterCollection(): Promise<number> {
 const server = process.argv[2] === 'upstream' ? await startUpstream() : await startMillrace()
 
 process.on('message', (question) => {
-  if (question === 'waiters') {
-    process.send?.({ question, value: server.waiters() ?? null })
-  } else if (question === 'gc') {
-    heapAfterCollection().then((value) => process.send?.({ question, value }))
+  if (question === 'statistics') {
+    process.send?.({ question, value: server.statistics() })
+  } else if (question === 'heap') {
+    heapAfterCollection().then((heap) => process.send?.({ question, value: { heap } }))
   }
 })
 process.send?.({ question: 'listening', url: server.url })

@@ -1,6 +1,7 @@
 /** Sends mixed requests to one server process and looks at its heap half way and at the end. */
 import { readConditions } from './conditions.ts'
-import { LeakProcess, type LeakTarget } from './leak-process.ts'
+import { type ErrorOutput, LeakProcess, type LeakTarget } from './leak-process.ts'
+import type { ServerStatistics } from './leak-server.ts'
 import { MixedTraffic } from './mixed-traffic.ts'
 import { residentBytes } from './process-usage.ts'
 import { formatConditions } from './report.ts'
@@ -21,7 +22,9 @@ interface Checkpoint {
 const CLIENTS = 32
 /** Growth of the heap between half way and the end that is still noise. */
 const ALLOWED_GROWTH = 0.05
-const WAITERS_TIMEOUT_MS = 3_000
+const QUIET_TIMEOUT_MS = 3_000
+/** Every client has gone and every stream is deleted. */
+const MUST_END_AT_ZERO = ['readers', 'waiters', 'pendingCommits']
 /** For the server to notice connections that were dropped. */
 const SETTLE_MS = 500
 
@@ -31,16 +34,20 @@ function pause(ms: number): Promise<void> {
 
 async function checkpoint(server: LeakProcess, requests: number): Promise<Checkpoint> {
   await pause(SETTLE_MS)
-  const heapBytes = await server.ask('gc')
-  return { requests, heapBytes: heapBytes ?? 0, residentBytes: residentBytes(server.pid) }
+  const heapBytes = await server.heapBytes()
+  return { requests, heapBytes, residentBytes: residentBytes(server.pid) }
 }
 
-/** The number of waiters once it is zero, or after a while; undefined when the server does not tell. */
-async function lastingWaiters(server: LeakProcess): Promise<number | undefined> {
-  const deadlineMs = performance.now() + WAITERS_TIMEOUT_MS
+function isQuiet(statistics: ServerStatistics): boolean {
+  return MUST_END_AT_ZERO.every((name) => (statistics[name] ?? 0) === 0)
+}
+
+/** What the server says about itself once nothing is open any more, or after a while. */
+async function lastStatistics(server: LeakProcess): Promise<ServerStatistics> {
+  const deadlineMs = performance.now() + QUIET_TIMEOUT_MS
   for (;;) {
-    const waiters = await server.ask('waiters')
-    if (waiters === undefined || waiters === 0 || performance.now() > deadlineMs) return waiters
+    const statistics = await server.statistics()
+    if (isQuiet(statistics) || performance.now() > deadlineMs) return statistics
     await pause(100)
   }
 }
@@ -50,50 +57,65 @@ function parseLeakTarget(target: string): LeakTarget {
   throw new UsageError(`mixed has no target ${target}`)
 }
 
-/** Prints the result; the exit status. */
-export async function runMixed(options: MixedOptions): Promise<number> {
-  const conditions = readConditions()
-  const server = await LeakProcess.start(parseLeakTarget(options.target))
+interface MixedResult {
+  readonly target: string
+  readonly checkpoints: readonly Checkpoint[]
+  /** Of the heap, between half way and the end, as a fraction. */
+  readonly growth: number
+  readonly statistics: ServerStatistics
+  readonly errorOutput: ErrorOutput
+  readonly problems: readonly string[]
+}
+
+async function measure(target: LeakTarget, requests: number): Promise<MixedResult> {
+  const server = await LeakProcess.start(target)
   const traffic = new MixedTraffic(server.origin)
-  const checkpoints: Checkpoint[] = []
-  let waiters: number | undefined
   try {
-    checkpoints.push(await checkpoint(server, 0))
-    for (const phase of [1, 2]) {
-      await traffic.run(CLIENTS, Math.ceil((options.requests * phase) / 2), String(phase))
-      checkpoints.push(await checkpoint(server, traffic.requests))
+    const start = await checkpoint(server, 0)
+    await traffic.run(CLIENTS, Math.ceil(requests / 2), 'first')
+    const half = await checkpoint(server, traffic.requests)
+    await traffic.run(CLIENTS, requests, 'second')
+    const end = await checkpoint(server, traffic.requests)
+    const statistics = await lastStatistics(server)
+    const growth = (end.heapBytes - half.heapBytes) / half.heapBytes
+    const problems = [...traffic.problems]
+    if (growth > ALLOWED_GROWTH) problems.push(`the heap grew by ${(growth * 100).toFixed(1)} %`)
+    if (!isQuiet(statistics)) problems.push('readers or commits are still open')
+    return {
+      target,
+      checkpoints: [start, half, end],
+      growth,
+      statistics,
+      errorOutput: server.errors,
+      problems,
     }
-    waiters = await lastingWaiters(server)
   } finally {
     await server.stop()
   }
-  const half = checkpoints[1]?.heapBytes ?? 0
-  const growth = ((checkpoints[2]?.heapBytes ?? 0) - half) / half
-  const problems = [...traffic.problems]
-  if (growth > ALLOWED_GROWTH) problems.push(`the heap grew by ${(growth * 100).toFixed(1)} %`)
-  if (waiters !== undefined && waiters !== 0) problems.push(`${waiters} readers are still waiting`)
-  const errorBytes = server.errors.bytes
-  const result = {
-    target: options.target,
-    checkpoints,
-    growth,
-    waiters: waiters ?? null,
-    errorBytes,
-    problems,
-  }
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify({ conditions, mixed: result }, null, 2)}\n`)
-  } else {
-    const mebibytes = (bytes: number): string => (bytes / 1_048_576).toFixed(2)
-    const lines = checkpoints.map(({ requests, heapBytes, residentBytes }) => {
-      return `  after ${requests} requests: heap ${mebibytes(heapBytes)} MiB, resident ${mebibytes(residentBytes)} MiB`
-    })
-    lines.push(`  heap growth in the second half: ${(growth * 100).toFixed(1)} %`)
-    lines.push(`  open waiters at the end: ${waiters ?? 'not told'}`)
-    lines.push(`  written to standard error by the server: ${errorBytes} bytes`)
-    if (errorBytes > 0) lines.push(`    ${server.errors.text.slice(0, 200)}`)
-    lines.push(...problems.map((problem) => `  PROBLEM ${problem}`))
-    process.stdout.write(`${formatConditions(conditions)}\n\nmixed, ${options.target}\n${lines.join('\n')}\n`)
-  }
-  return problems.length === 0 ? 0 : 1
+}
+
+function formatMixed(result: MixedResult): string {
+  const { target, checkpoints, growth, statistics, errorOutput, problems } = result
+  const mebibytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(2)} MiB`
+  const told = Object.entries(statistics).map(([name, value]) => `${name} ${value}`)
+  const lines = checkpoints.map(({ requests, heapBytes, residentBytes }) => {
+    return `after ${requests} requests: heap ${mebibytes(heapBytes)}, resident ${mebibytes(residentBytes)}`
+  })
+  lines.push(`heap growth in the second half: ${(growth * 100).toFixed(1)} %`)
+  lines.push(`still open at the end: ${told.length > 0 ? told.join(', ') : 'the server does not tell'}`)
+  lines.push(`written to standard error by the server: ${errorOutput.bytes} bytes`)
+  if (errorOutput.bytes > 0) lines.push(`  ${errorOutput.text.split('\n', 1)[0]}`)
+  lines.push(...problems.map((problem) => `PROBLEM ${problem}`))
+  return `mixed, ${target}, ${CLIENTS} clients\n${lines.map((line) => `  ${line}\n`).join('')}`
+}
+
+/** Prints the result; the exit status. */
+export async function runMixed(options: MixedOptions): Promise<number> {
+  const conditions = readConditions()
+  const result = await measure(parseLeakTarget(options.target), options.requests)
+  const json = JSON.stringify({ conditions, mixed: result }, null, 2)
+  process.stdout.write(
+    options.json ? `${json}\n` : `${formatConditions(conditions)}\n\n${formatMixed(result)}`,
+  )
+  return result.problems.length === 0 ? 0 : 1
 }

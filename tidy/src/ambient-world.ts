@@ -1,13 +1,7 @@
 /** The rules and the engine get time, chance, disk and network as values or ports, never from around them. */
-import {
-  type Expression,
-  type IdentifierReference,
-  type ParamPattern,
-  type Program,
-  Visitor,
-} from 'oxc-parser'
 import { bindingNames } from './binding-names.ts'
 import type { Finding } from './finding.ts'
+import { type ESTree, Visitor } from './module-syntax.ts'
 import { isTestOnly } from './source-file.ts'
 import { type CodeFile, layerOf, type Workspace } from './workspace.ts'
 
@@ -67,7 +61,7 @@ interface Use {
   readonly start: number
 }
 
-function findUses(program: Program): readonly Use[] {
+function findUses(program: ESTree.Program): readonly Use[] {
   const uses: Use[] = []
   const { declared, labels } = readNames(program)
   new Visitor({
@@ -92,7 +86,9 @@ function findUses(program: Program): readonly Use[] {
   return uses
 }
 
-function isDate(callee: Expression | { readonly type: 'Super' }): callee is IdentifierReference {
+function isDate(
+  callee: ESTree.Expression | { readonly type: 'Super' },
+): callee is ESTree.IdentifierReference {
   return callee.type === 'Identifier' && callee.name === 'Date'
 }
 
@@ -108,13 +104,13 @@ interface Label {
   readonly computed?: boolean
 }
 
-function readNames(program: Program): Names {
+function readNames(program: ESTree.Program): Names {
   const declared = new Set<string>()
   const labels = new Set<number>()
-  const declare = (pattern: ParamPattern | null): void => {
+  const declare = (pattern: ESTree.ParamPattern | null): void => {
     for (const name of pattern === null ? [] : bindingNames(pattern)) declared.add(name)
   }
-  const declareParameters = ({ params }: { readonly params: readonly ParamPattern[] }): void => {
+  const declareParameters = ({ params }: { readonly params: readonly ESTree.ParamPattern[] }): void => {
     params.forEach(declare)
   }
   const label = ({ key, computed }: Label): void => {

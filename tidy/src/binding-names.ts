@@ -1,8 +1,8 @@
 /** The names that a pattern declares: a plain name, or those inside a destructuring one. */
-import type { BindingPattern, ParamPattern } from 'oxc-parser'
+import type { ESTree } from './module-syntax.ts'
 
 /** In the order in which they are written. */
-export function bindingNames(pattern: ParamPattern | BindingPattern): readonly string[] {
+export function bindingNames(pattern: ESTree.ParamPattern | ESTree.BindingPattern): readonly string[] {
   switch (pattern.type) {
     case 'Identifier':
       return [pattern.name]

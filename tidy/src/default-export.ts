@@ -1,6 +1,6 @@
 /** No default exports: a thing has one name wherever it is used. */
-import { Visitor } from 'oxc-parser'
 import type { Finding } from './finding.ts'
+import { Visitor } from './module-syntax.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Configuration files are exempt: the tools that load them ask for a default export. */

@@ -1,6 +1,6 @@
 /** Everything that a package offers says what it promises: a doc comment at each declaration. */
-import type { Comment, Directive, Statement, StaticExportEntry } from 'oxc-parser'
 import type { Finding } from './finding.ts'
+import type { Comment, ESTree, ExportEntry } from './module-syntax.ts'
 import { resolveRelative } from './source-file.ts'
 import { type CodeFile, layerOf, type Workspace } from './workspace.ts'
 
@@ -48,7 +48,7 @@ function exportedDeclarations(
 }
 
 /** The name in the other module; undefined for `* as name`, which stands for all of it. */
-function importedName({ importName }: StaticExportEntry): string | undefined {
+function importedName({ importName }: ExportEntry): string | undefined {
   return importName.name ?? undefined
 }
 
@@ -61,7 +61,7 @@ function localDeclarations({ path, text, syntax }: CodeFile, name: string | null
   return [{ path, line: syntax.lineAt(first.start), name, documented }]
 }
 
-function declaredNames(node: Directive | Statement): readonly string[] {
+function declaredNames(node: ESTree.Directive | ESTree.Statement): readonly string[] {
   switch (node.type) {
     case 'ExportNamedDeclaration':
       return node.declaration === null ? [] : declaredNames(node.declaration)

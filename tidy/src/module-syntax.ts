@@ -1,13 +1,14 @@
 /** The syntax of one module: its tree, its comments, what it imports and exports. The only user of the parser. */
-import {
-  type Comment,
-  type Expression,
-  type Program,
-  parseSync,
-  type StaticExportEntry,
-  type Super,
-  Visitor,
-} from 'oxc-parser'
+import { type ESTree, type ParseResult, parseSync, Visitor } from 'rolldown/utils'
+
+/** The syntax tree's types, and the walk over it: passed on so that rules need not name the parser. */
+export { type ESTree, Visitor }
+
+/** A comment with its text, without the marks around it. */
+export type Comment = ParseResult['comments'][number]
+
+/** One name that a module exports. */
+export type ExportEntry = ParseResult['module']['staticExports'][number]['entries'][number]
 
 /** One `import`, `export … from`, `import()` or `new URL('./…', import.meta.url)`. */
 export interface ImportReference {
@@ -19,10 +20,10 @@ export interface ImportReference {
 
 /** A parsed module. Offsets count UTF-16 units from the start of the text. */
 export interface ModuleSyntax {
-  readonly program: Program
+  readonly program: ESTree.Program
   readonly comments: readonly Comment[]
   readonly imports: readonly ImportReference[]
-  readonly exports: readonly StaticExportEntry[]
+  readonly exports: readonly ExportEntry[]
   /** What the parser could not read; with an error, the rest may be incomplete. */
   readonly error: string | undefined
   /** The line of an offset, counted from 1. */
@@ -50,7 +51,7 @@ export function parseModule(path: string, text: string): ModuleSyntax {
 }
 
 /** The identifier that a chain of members and calls starts with: `test` of `test.each(rows)`. */
-export function rootName(expression: Expression | Super): string | undefined {
+export function rootName(expression: ESTree.Expression | ESTree.Super): string | undefined {
   switch (expression.type) {
     case 'Identifier':
       return expression.name
@@ -76,7 +77,7 @@ function importReference({ value, start, byUrl }: Request, lineAt: ModuleSyntax[
 }
 
 /** Modules that are named by an expression or a type: `import()`, `import('…').T`, `new URL('./…', …)`. */
-function laterImports(program: Program): readonly Request[] {
+function laterImports(program: ESTree.Program): readonly Request[] {
   const found: Request[] = []
   const keep = (node: { readonly type: string } | null | undefined): void => {
     if (isStringLiteral(node)) found.push(node)

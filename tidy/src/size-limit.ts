@@ -1,7 +1,6 @@
 /** Files and functions stay small enough to be read at once. */
-import { type Span, Visitor } from 'oxc-parser'
 import type { Finding } from './finding.ts'
-import { rootName } from './module-syntax.ts'
+import { type ESTree, rootName, Visitor } from './module-syntax.ts'
 import { isTest } from './source-file.ts'
 import type { CodeFile, Workspace } from './workspace.ts'
 
@@ -35,7 +34,7 @@ interface OpenFunction {
 function checkFunctions({ path, syntax }: CodeFile): readonly Finding[] {
   const findings: Finding[] = []
   const open: OpenFunction[] = []
-  const enter = ({ start, end }: Span): void => {
+  const enter = ({ start, end }: ESTree.Span): void => {
     open.push({ start, end, registersTests: false })
   }
   const exit = (): void => {

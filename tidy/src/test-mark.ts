@@ -1,7 +1,6 @@
 /** Marks that make a test run report less than it seems to: skipped, singled-out and planned tests. */
-import { type CallExpression, type MemberExpression, type Program, Visitor } from 'oxc-parser'
 import type { Finding } from './finding.ts'
-import { rootName } from './module-syntax.ts'
+import { type ESTree, rootName, Visitor } from './module-syntax.ts'
 import type { Workspace } from './workspace.ts'
 
 const TEST_NAMES: ReadonlySet<string> = new Set(['describe', 'suite', 'it', 'test', 'bench'])
@@ -24,7 +23,7 @@ interface Mark {
   readonly start: number
 }
 
-function findMarks(program: Program): readonly Mark[] {
+function findMarks(program: ESTree.Program): readonly Mark[] {
   const found: Mark[] = []
   const keep = (mark: string | undefined, start: number): void => {
     if (mark !== undefined && MARKS.has(mark)) found.push({ mark, start })
@@ -41,11 +40,11 @@ function findMarks(program: Program): readonly Mark[] {
   return found
 }
 
-function memberName({ property }: MemberExpression): string | undefined {
+function memberName({ property }: ESTree.MemberExpression): string | undefined {
   return property.type === 'Identifier' ? property.name : undefined
 }
 
-function optionNames({ arguments: args }: CallExpression): readonly { name: string; start: number }[] {
+function optionNames({ arguments: args }: ESTree.CallExpression): readonly { name: string; start: number }[] {
   return args.flatMap((argument) => {
     if (argument.type !== 'ObjectExpression') return []
     return argument.properties.flatMap((property) =>

@@ -1,6 +1,6 @@
 /** Words that name no thing: what carries one becomes a drawer for everything. */
-import { Visitor } from 'oxc-parser'
 import type { Finding } from './finding.ts'
+import { Visitor } from './module-syntax.ts'
 import { fileName } from './source-file.ts'
 import type { CodeFile, Workspace } from './workspace.ts'
 

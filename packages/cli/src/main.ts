@@ -11,7 +11,12 @@ const { version } = readPackage()
 
 function readPackage(): { readonly version: string } {
   const parsed: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  if (typeof parsed === 'object' && parsed !== null && 'version' in parsed && typeof parsed.version === 'string') {
+  if (
+    typeof parsed === 'object' &&
+    parsed !== null &&
+    'version' in parsed &&
+    typeof parsed.version === 'string'
+  ) {
     return { version: parsed.version }
   }
   throw new Error('package.json has no version')
@@ -48,7 +53,11 @@ interface ServeFlags {
 
 function addServeFlags(command: Command): Command {
   return command
-    .option('--host <address>', 'address to listen on; anything but loopback is open to the network', '127.0.0.1')
+    .option(
+      '--host <address>',
+      'address to listen on; anything but loopback is open to the network',
+      '127.0.0.1',
+    )
     .option('--port <number>', 'port to listen on; 0 picks a free one', port, DEFAULT_PORT)
     .addOption(
       new Option('--long-poll-timeout <duration>', 'how long a long-poll waits for data')
@@ -61,7 +70,12 @@ function addServeFlags(command: Command): Command {
         .default(60_000, '60s'),
     )
     .option('--stream-base-path <path>', 'URL path of the stream root', '/v1/stream')
-    .option('--allow-origin <origin>', 'let web pages of this origin in; repeat for more, * for all', collect, [])
+    .option(
+      '--allow-origin <origin>',
+      'let web pages of this origin in; repeat for more, * for all',
+      collect,
+      [],
+    )
     .option('--allow-host <name>', 'answer to this Host name; repeat for more, * for all', collect, [])
     .option('--public-url <url>', 'scheme and host of the URLs in Location headers')
 }
@@ -86,7 +100,9 @@ const program = new Command('millrace')
   .showHelpAfterError('Run millrace --help for all commands and flags.')
 
 addServeFlags(program.command('serve').description('run a server'))
-  .addOption(new Option('--storage <mode>', `where streams are kept: ${STORAGE_MODES.join(', ')}`).default('memory'))
+  .addOption(
+    new Option('--storage <mode>', `where streams are kept: ${STORAGE_MODES.join(', ')}`).default('memory'),
+  )
   .option('--data-dir <path>', 'directory of the file storage modes')
   .addHelpText(
     'after',

@@ -28,7 +28,9 @@ export async function serve(settings: ServeSettings): Promise<void> {
   const server = await start(settings, mode)
   console.log(greeting(server, settings, mode))
   if (!isLoopback(settings.host)) {
-    console.error(pc.yellow('Anybody who can reach this address can read and write: there is no authentication.'))
+    console.error(
+      pc.yellow('Anybody who can reach this address can read and write: there is no authentication.'),
+    )
   }
   stopOnSignal(server)
 }
@@ -61,9 +63,13 @@ function explain(error: unknown, { host, port }: ServeSettings): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   switch (code) {
     case 'EADDRINUSE':
-      return new UsageError(`Port ${port} is in use. Choose another with --port, or let --port 0 find a free one.`)
+      return new UsageError(
+        `Port ${port} is in use. Choose another with --port, or let --port 0 find a free one.`,
+      )
     case 'EACCES':
-      return new UsageError(`Port ${port} needs more rights than this user has. Choose one above 1023 with --port.`)
+      return new UsageError(
+        `Port ${port} needs more rights than this user has. Choose one above 1023 with --port.`,
+      )
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new UsageError(`${host} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all.`)

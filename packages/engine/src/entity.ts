@@ -3,8 +3,8 @@
  * state (all that any reader sees), and whoever waits for the latter to move.
  */
 import { dueAtMs, type Slice, type StreamPath, type StreamState } from '@millrace/protocol'
-import type { VersionedState } from './storage.ts'
 import type { Ticket } from './group-commit.ts'
+import type { VersionedState } from './storage.ts'
 
 /** Somebody who wants to look again when a stream has changed. Woken once; it parks again if it wants more. */
 export interface Waiter {
@@ -72,7 +72,8 @@ export class Entity {
   }
 
   #renewed(state: StreamState | undefined): StreamState | undefined {
-    if (state === undefined || state.expiry.kind !== 'ttl' || state.lastAccessMs >= this.#touchedAtMs) return state
+    if (state === undefined || state.expiry.kind !== 'ttl' || state.lastAccessMs >= this.#touchedAtMs)
+      return state
     return state.createdAtMs > this.#touchedAtMs ? state : { ...state, lastAccessMs: this.#touchedAtMs }
   }
 }

@@ -128,7 +128,9 @@ export class Follower implements Waiter, Deadline, LiveReader {
   #firstStep(): Step | undefined {
     const first = this.#first
     this.#first = undefined
-    return first !== undefined && first.state === this.#entity.durable ? { kind: 'slice', slice: first } : undefined
+    return first !== undefined && first.state === this.#entity.durable
+      ? { kind: 'slice', slice: first }
+      : undefined
   }
 
   /** Handles one step; true if there may be another one right now. */

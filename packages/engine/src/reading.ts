@@ -57,7 +57,8 @@ export function takeStep(
 
 /** A stream may be purged while its bytes are on their way; its reader gets what a later one would. */
 function removedAsMissing(error: unknown): Step {
-  if (error instanceof Fault && error.code === 'removed') return { kind: 'rejected', rejection: { kind: 'not-found' } }
+  if (error instanceof Fault && error.code === 'removed')
+    return { kind: 'rejected', rejection: { kind: 'not-found' } }
   throw error
 }
 

@@ -40,7 +40,10 @@ const BUSY: Outcome = {
 }
 const FULL: Outcome = {
   kind: 'rejected',
-  rejection: { kind: 'no-room', detail: 'The store has no room for this write: delete streams or add space.' },
+  rejection: {
+    kind: 'no-room',
+    detail: 'The store has no room for this write: delete streams or add space.',
+  },
 }
 const CONTENDED: Outcome = {
   kind: 'rejected',

@@ -1,6 +1,7 @@
 /** How long caches may keep a read answer (section 2.8). */
-import { dueAtMs } from './stream-state.ts'
+
 import { isAtEnd, type Slice } from './slice.ts'
+import { dueAtMs } from './stream-state.ts'
 
 const MAX_AGE_SECONDS = 60
 const STALE_WHILE_REVALIDATE_SECONDS = 300

@@ -1,8 +1,8 @@
 /** Commands: what a request asks for once its headers and body are parsed. They carry no state and no time. */
 import type { Expiry } from './expiry.ts'
 import type { ProducerStamp } from './producer-table.ts'
-import type { StreamId } from './stream-state.ts'
 import type { StreamPath } from './stream-path.ts'
+import type { StreamId } from './stream-state.ts'
 
 /** A body in the form it would be stored in, or what is wrong with it. */
 export type Payload =

@@ -25,7 +25,11 @@ export function decideAppend(
   const known = command.producer && judgeProducer(state, command.producer, forgetBeforeMs)
   if (known) return known
   // Bytewise, on the octets as received (latin1 code units are octets).
-  if (command.streamSeq !== undefined && state.streamSeq !== undefined && command.streamSeq <= state.streamSeq) {
+  if (
+    command.streamSeq !== undefined &&
+    state.streamSeq !== undefined &&
+    command.streamSeq <= state.streamSeq
+  ) {
     return reject({ kind: 'stream-seq-conflict', last: state.streamSeq })
   }
   return accept(state, command, nowMs, forgetBeforeMs)
@@ -35,7 +39,10 @@ function decideOnClosed(state: StreamState, command: AppendCommand): Decision {
   const { producer } = command
   const closeOnly = command.closes && command.payload.kind === 'none'
   if (closeOnly && producer === undefined) {
-    return { kind: 'repeat', outcome: { kind: 'closed', tail: state.tail, closed: true, producer: undefined } }
+    return {
+      kind: 'repeat',
+      outcome: { kind: 'closed', tail: state.tail, closed: true, producer: undefined },
+    }
   }
   const by = state.closedBy
   if (producer && by && producer.id === by.id && producer.epoch === by.epoch && producer.seq === by.seq) {
@@ -67,7 +74,8 @@ function judgeProducer(
 ): Decision | undefined {
   const { epoch, seq } = producer
   const found = state.producers.get(producer.id)
-  const known = found && forgetBeforeMs !== undefined && found.updatedAtMs < forgetBeforeMs ? undefined : found
+  const known =
+    found && forgetBeforeMs !== undefined && found.updatedAtMs < forgetBeforeMs ? undefined : found
   if (known === undefined) {
     if (seq > 0) return reject({ kind: 'producer-gap', expected: 0, received: seq })
     if (found === undefined && isFull(state, forgetBeforeMs)) {

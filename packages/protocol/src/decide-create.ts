@@ -13,7 +13,12 @@ import type { ForkOrigin, StreamConfig, StreamEvent, StreamId, StreamState } fro
 
 /** A fork point looked up in the source's bytes: where the fork's own bytes will begin, or why it cannot. */
 export type ForkPoint =
-  | { readonly kind: 'found'; readonly sourceId: StreamId; readonly forkPosition: number; readonly ownFrom: number }
+  | {
+      readonly kind: 'found'
+      readonly sourceId: StreamId
+      readonly forkPosition: number
+      readonly ownFrom: number
+    }
   | { readonly kind: 'refused'; readonly sourceId: StreamId; readonly rejection: Rejection }
 
 /**

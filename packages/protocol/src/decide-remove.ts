@@ -8,7 +8,8 @@ import type { StreamState } from './stream-state.ts'
 export function decideRemove(view: View, command: RemoveCommand, nowMs: number): Decision {
   const state = view.stream(command.path)
   if (command.because === 'expired') {
-    if (state === undefined || state.softDeleted || !isExpired(state, nowMs)) return reject({ kind: 'not-found' })
+    if (state === undefined || state.softDeleted || !isExpired(state, nowMs))
+      return reject({ kind: 'not-found' })
     return remove(view, state)
   }
   const liveness = livenessOf(state, nowMs)

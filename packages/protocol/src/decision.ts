@@ -1,8 +1,8 @@
 /** What `decide` returns and what it looks at. Deciding is pure: nothing here knows storage, clocks or sockets. */
 import type { Outcome } from './outcome.ts'
 import type { Rejection } from './rejection.ts'
-import type { StreamEvent, StreamState } from './stream-state.ts'
 import type { StreamPath } from './stream-path.ts'
+import type { StreamEvent, StreamState } from './stream-state.ts'
 
 /** The entities a command may look at, each in its decided state; expiry is judged by the rules, not here. */
 export interface View {

@@ -1,6 +1,6 @@
-export { type CursorClock, DEFAULT_CURSOR_CLOCK, nextCursor } from './cursor.ts'
 export { bytesToMessageEnd, incompleteBytes } from './chunk-end.ts'
 export type { AppendCommand, Command, CreateCommand, ForkRequest, Payload, RemoveCommand } from './command.ts'
+export { type CursorClock, DEFAULT_CURSOR_CLOCK, nextCursor } from './cursor.ts'
 export { decideAppend } from './decide-append.ts'
 export { decideCreate, type ForkPoint } from './decide-create.ts'
 export { decideRemove } from './decide-remove.ts'
@@ -20,6 +20,7 @@ export { planRead, type ReadPlan } from './plan-read.ts'
 export { type Problem, toProblem } from './problem.ts'
 export { type ProducerEntry, type ProducerStamp, ProducerTable } from './producer-table.ts'
 export { parseQuery, type Query } from './query.ts'
+export { withoutEnd } from './read-body.ts'
 export { badRequest, type Rejection } from './rejection.ts'
 export {
   type ReadAnswer,
@@ -30,7 +31,6 @@ export {
   sseHeaders,
 } from './respond.ts'
 export { isAtEnd, isUpToDate, type Slice, tailSlice } from './slice.ts'
-export { withoutEnd } from './read-body.ts'
 export { encodeControlEvent, encodeDataEvent, joined, SSE_HEARTBEAT } from './sse-encode.ts'
 export { CONTROL_SEGMENT, type ParsedPath, parseStreamPath, type StreamPath } from './stream-path.ts'
 export {

@@ -6,8 +6,8 @@ import { parseMediaType } from './media-type.ts'
 import { parseOffset } from './offset.ts'
 import { refuseContentType } from './parse-append.ts'
 import { badRequest, type Rejection } from './rejection.ts'
-import type { StreamId } from './stream-state.ts'
 import { parseStreamPath, type StreamPath } from './stream-path.ts'
+import type { StreamId } from './stream-state.ts'
 import type { HeaderLookup } from './wire.ts'
 
 /** A command, or the first thing wrong with the request. */
@@ -30,7 +30,8 @@ export function parseCreate(context: CreateContext, header: HeaderLookup, body: 
   if (fork.rejection) return fork
   const contentType = header('content-type')
   const mediaType = contentType === undefined ? undefined : parseMediaType(contentType)
-  if (contentType !== undefined && mediaType === undefined) return { rejection: refuseContentType(contentType) }
+  if (contentType !== undefined && mediaType === undefined)
+    return { rejection: refuseContentType(contentType) }
   return {
     command: {
       kind: 'create',

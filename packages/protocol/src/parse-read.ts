@@ -40,7 +40,9 @@ export function parseRead(query: Query): ParsedRead {
     return { rejection: badOffset('The offset must be -1, now, or a value of a Stream-Next-Offset header.') }
   }
   if (mode === undefined) {
-    return { rejection: badRequest('The live parameter must be long-poll or sse, once; leave it out to catch up.') }
+    return {
+      rejection: badRequest('The live parameter must be long-poll or sse, once; leave it out to catch up.'),
+    }
   }
   const cursors = query.all('cursor')
   if (cursors.length > 1) return { rejection: badRequest('Send one cursor parameter, not several.') }

@@ -24,9 +24,11 @@ export function planRead(
   if (liveness.kind !== 'live') return { kind: 'rejected', rejection: missing(liveness) }
   const { state } = liveness
   if (start.kind === 'now') return { kind: 'at-tail', state }
-  const from = start.kind === 'beginning' ? state.base : start.kind === 'beyond' ? state.tail + 1 : start.position
+  const from =
+    start.kind === 'beginning' ? state.base : start.kind === 'beyond' ? state.tail + 1 : start.position
   if (from > state.tail) {
-    const detail = 'The offset is past the end of the stream: continue from a Stream-Next-Offset you received.'
+    const detail =
+      'The offset is past the end of the stream: continue from a Stream-Next-Offset you received.'
     return { kind: 'rejected', rejection: { kind: 'invalid-offset', detail } }
   }
   if (from === state.tail) return { kind: 'at-tail', state }

@@ -35,13 +35,25 @@ export function toProblem(rejection: Rejection): Problem {
     case 'bad-request':
       return problem(400, 'bad-request', 'BAD_REQUEST', 'Bad Request', rejection.detail)
     case 'invalid-path':
-      return problem(400, 'invalid-stream-name', 'INVALID_STREAM_NAME', 'Invalid Stream Name', rejection.detail)
+      return problem(
+        400,
+        'invalid-stream-name',
+        'INVALID_STREAM_NAME',
+        'Invalid Stream Name',
+        rejection.detail,
+      )
     case 'invalid-offset':
       return problem(400, 'invalid-offset', 'INVALID_OFFSET', 'Invalid Offset', rejection.detail)
     case 'empty-body':
       return problem(400, 'empty-body', 'EMPTY_BODY', 'Empty Body', EMPTY_BODY)
     case 'empty-array':
-      return problem(400, 'empty-array', 'EMPTY_ARRAY', 'Empty Array', 'An empty JSON array holds no message.')
+      return problem(
+        400,
+        'empty-array',
+        'EMPTY_ARRAY',
+        'Empty Array',
+        'An empty JSON array holds no message.',
+      )
     case 'invalid-json':
       return problem(400, 'invalid-json', 'INVALID_JSON', 'Invalid JSON', rejection.detail)
     case 'origin-refused':
@@ -53,7 +65,10 @@ export function toProblem(rejection: Rejection): Problem {
     case 'method-not-allowed': {
       const { allow } = rejection
       const detail = `This URL answers ${allow}.`
-      return problem(405, 'method-not-allowed', 'METHOD_NOT_ALLOWED', 'Method Not Allowed', detail, ['Allow', allow])
+      return problem(405, 'method-not-allowed', 'METHOD_NOT_ALLOWED', 'Method Not Allowed', detail, [
+        'Allow',
+        allow,
+      ])
     }
     case 'gone':
       return problem(410, 'gone', 'GONE', 'Stream Gone', GONE)
@@ -63,14 +78,26 @@ export function toProblem(rejection: Rejection): Problem {
     }
     case 'unsupported-encoding': {
       const detail = `Content-Encoding ${rejection.encoding} is not decoded here: send the body as it is.`
-      return problem(415, 'unsupported-encoding', 'UNSUPPORTED_ENCODING', 'Unsupported Content Encoding', detail)
+      return problem(
+        415,
+        'unsupported-encoding',
+        'UNSUPPORTED_ENCODING',
+        'Unsupported Content Encoding',
+        detail,
+      )
     }
     case 'host-refused':
       return problem(421, 'host-refused', 'HOST_REFUSED', 'Misdirected Request', rejection.detail)
     case 'busy':
       return problem(503, 'unavailable', 'UNAVAILABLE', 'Service Unavailable', rejection.detail, RETRY_SOON)
     case 'no-room':
-      return problem(507, 'insufficient-storage', 'INSUFFICIENT_STORAGE', 'Insufficient Storage', rejection.detail)
+      return problem(
+        507,
+        'insufficient-storage',
+        'INSUFFICIENT_STORAGE',
+        'Insufficient Storage',
+        rejection.detail,
+      )
     default:
       return toConflict(rejection)
   }
@@ -78,8 +105,18 @@ export function toProblem(rejection: Rejection): Problem {
 
 type Conflict = Exclude<
   Rejection,
-  { kind: 'bad-request' | 'invalid-path' | 'invalid-offset' | 'empty-body' | 'empty-array' | 'invalid-json' }
-  | { kind: 'origin-refused' | 'not-found' | 'route-not-found' | 'method-not-allowed' | 'gone' | 'host-refused' }
+  | {
+      kind: 'bad-request' | 'invalid-path' | 'invalid-offset' | 'empty-body' | 'empty-array' | 'invalid-json'
+    }
+  | {
+      kind:
+        | 'origin-refused'
+        | 'not-found'
+        | 'route-not-found'
+        | 'method-not-allowed'
+        | 'gone'
+        | 'host-refused'
+    }
   | { kind: 'payload-too-large' | 'unsupported-encoding' | 'busy' | 'no-room' }
 >
 
@@ -90,7 +127,14 @@ function toConflict(rejection: Conflict): Problem {
       const { epoch } = rejection
       const detail = `A producer with this id works in epoch ${epoch}; claim a higher epoch to take over.`
       const headers = ['Producer-Epoch', String(epoch)]
-      return problem(403, 'producer-epoch-fenced', 'PRODUCER_EPOCH_FENCED', 'Producer Fenced', detail, headers)
+      return problem(
+        403,
+        'producer-epoch-fenced',
+        'PRODUCER_EPOCH_FENCED',
+        'Producer Fenced',
+        detail,
+        headers,
+      )
     }
     case 'fork-source-not-found':
       return problem(404, 'not-found', 'NOT_FOUND', 'Fork Source Not Found', FORK_SOURCE_NOT_FOUND)
@@ -99,7 +143,13 @@ function toConflict(rejection: Conflict): Problem {
     case 'path-blocked':
       return problem(409, 'path-blocked', 'PATH_BLOCKED', 'Path Blocked', PATH_BLOCKED)
     case 'fork-from-tombstone':
-      return problem(409, 'fork-from-tombstone', 'FORK_FROM_TOMBSTONE', 'Fork Source Deleted', FORK_FROM_TOMBSTONE)
+      return problem(
+        409,
+        'fork-from-tombstone',
+        'FORK_FROM_TOMBSTONE',
+        'Fork Source Deleted',
+        FORK_FROM_TOMBSTONE,
+      )
     case 'content-type-mismatch': {
       const detail = `expected ${rejection.expected}, got ${rejection.received}`
       return problem(409, 'content-type-mismatch', 'CONTENT_TYPE_MISMATCH', 'Content Type Mismatch', detail)

@@ -73,7 +73,10 @@ export class ProducerTable {
   static #spread(count: number, entries: readonly (readonly [string, ProducerEntry])[]): ProducerTable {
     const buckets = Array.from({ length: count }, () => new Map<string, ProducerEntry>())
     for (const [id, entry] of entries) buckets[bucketIndex(id, count)]?.set(id, entry)
-    return new ProducerTable(buckets, buckets.reduce((size, bucket) => size + bucket.size, 0))
+    return new ProducerTable(
+      buckets,
+      buckets.reduce((size, bucket) => size + bucket.size, 0),
+    )
   }
 
   #bucket(id: string): Bucket {

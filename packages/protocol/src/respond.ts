@@ -119,7 +119,14 @@ function withBody(slice: Slice, headers: string[]): WireResponse {
 
 /** Head of an SSE answer; `now` on a closed stream says so at once (R-054). */
 export function sseHeaders(state: StreamState, request: ReadRequest): HeaderList {
-  const headers = ['Content-Type', 'text/event-stream', 'Cache-Control', 'no-cache', 'X-Accel-Buffering', 'no']
+  const headers = [
+    'Content-Type',
+    'text/event-stream',
+    'Cache-Control',
+    'no-cache',
+    'X-Accel-Buffering',
+    'no',
+  ]
   if (state.format === 'binary') headers.push('Stream-SSE-Data-Encoding', 'base64')
   if (request.start.kind === 'now' && state.closed) {
     headers.push('Stream-Closed', 'true', 'Stream-Up-To-Date', 'true')

@@ -29,7 +29,10 @@ export function parseStreamPath(raw: string): ParsedPath {
     return { kind: 'control', path: canonical.slice(CONTROL_SEGMENT.length + 1) }
   }
   if (canonical.length > PROTOCOL_LIMITS.maxPathBytes) {
-    return { kind: 'invalid', detail: `The stream path is longer than ${PROTOCOL_LIMITS.maxPathBytes} bytes.` }
+    return {
+      kind: 'invalid',
+      detail: `The stream path is longer than ${PROTOCOL_LIMITS.maxPathBytes} bytes.`,
+    }
   }
   // The only place that makes stream paths: the brand is earned by the checks above.
   return { kind: 'stream', path: canonical as StreamPath }
@@ -64,7 +67,8 @@ function normaliseSegment(segment: string): string | BadPath {
     let code = segment.charCodeAt(i)
     if (character === '%') {
       const hex = segment.slice(i + 1, i + 3)
-      if (!/^[0-9A-Fa-f]{2}$/.test(hex)) return { detail: 'The stream path has an incomplete percent-escape.' }
+      if (!/^[0-9A-Fa-f]{2}$/.test(hex))
+        return { detail: 'The stream path has an incomplete percent-escape.' }
       code = Number.parseInt(hex, 16)
       i += 2
     } else if (SEGMENT_CHARACTER.test(character)) {

@@ -44,7 +44,8 @@ export class AccessRules {
   readonly #security: HeaderList
 
   constructor(allowedOrigins: '*' | readonly string[], allowedHosts: '*' | readonly string[]) {
-    this.#origins = allowedOrigins === '*' ? '*' : new Set(allowedOrigins.map((origin) => origin.toLowerCase()))
+    this.#origins =
+      allowedOrigins === '*' ? '*' : new Set(allowedOrigins.map((origin) => origin.toLowerCase()))
     this.#hosts = allowedHosts === '*' ? '*' : new Set(allowedHosts.map((host) => host.toLowerCase()))
     const policy = allowedOrigins === '*' ? 'cross-origin' : 'same-site'
     this.#security = ['X-Content-Type-Options', 'nosniff', 'Cross-Origin-Resource-Policy', policy]
@@ -58,7 +59,9 @@ export class AccessRules {
     if (!this.#isOurHost(host)) return this.#refuse({ kind: 'host-refused', detail: HOST_REFUSED })
     const origin = header('origin')
     if (origin === undefined) {
-      return this.#isForeignEmbed(header) ? this.#refuse({ kind: 'origin-refused', detail: EMBED_REFUSED }) : this.open
+      return this.#isForeignEmbed(header)
+        ? this.#refuse({ kind: 'origin-refused', detail: EMBED_REFUSED })
+        : this.open
     }
     if (this.#origins === '*') return this.open
     if (!isLoopbackOrigin(origin) && !this.#origins.has(origin.toLowerCase())) {

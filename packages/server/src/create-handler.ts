@@ -46,7 +46,8 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
     routes = { engine, settings, entropy: systemEntropy, nowMs: systemClock.nowMs }
     options.onReady?.()
   }
-  const ready = options.storage instanceof Promise ? options.storage.then(open) : Promise.resolve(open(options.storage))
+  const ready =
+    options.storage instanceof Promise ? options.storage.then(open) : Promise.resolve(open(options.storage))
   // Whoever awaits `ready` sees the failure; without anybody the log does.
   ready.catch(settings.onError)
   const handler = createWireHandler({ settings, routes: () => routes, isDraining: () => isDraining })

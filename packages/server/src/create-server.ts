@@ -1,8 +1,8 @@
 /** Standalone: a handler with a listening socket, on Node or on Bun. */
 import type { EngineStatistics } from '@millrace/engine'
 import { isLoopbackName } from './access-rules.ts'
-import { createHandler, type MillraceHandler } from './create-handler.ts'
 import { listenOnBun } from './bun-listener.ts'
+import { createHandler, type MillraceHandler } from './create-handler.ts'
 import type { Listener } from './listener.ts'
 import { listenOnNode } from './node-listener.ts'
 import type { HandlerOptions } from './options.ts'

@@ -1,6 +1,12 @@
 /** `node:http` and `node:http2` around the neutral handler: bytes in, bytes out, back-pressure and aborts. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isLiveBody, type LiveBody, type LiveReader, type WireRequest, type WireResponse } from '@millrace/protocol'
+import {
+  isLiveBody,
+  type LiveBody,
+  type LiveReader,
+  type WireRequest,
+  type WireResponse,
+} from '@millrace/protocol'
 import { readNodeBody } from './node-body.ts'
 import type { WireHandler } from './wire-handler.ts'
 
@@ -48,10 +54,12 @@ class NodeRequest implements WireRequest {
 
   onAborted(listener: () => void): void {
     const response = this.#response
-    if (response.destroyed) return listener()
-    response.once('close', () => {
-      if (!response.writableFinished) listener()
-    })
+    if (response.destroyed) listener()
+    else {
+      response.once('close', () => {
+        if (!response.writableFinished) listener()
+      })
+    }
   }
 }
 

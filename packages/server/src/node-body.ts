@@ -8,7 +8,10 @@ const EMPTY = new Uint8Array(0)
 const DISCARD_FACTOR = 8
 
 /** The whole body, or why there is none. Never keeps more than `maxBytes`. */
-export function readNodeBody(message: IncomingMessage, maxBytes: number): Promise<BodyReceived> | BodyReceived {
+export function readNodeBody(
+  message: IncomingMessage,
+  maxBytes: number,
+): Promise<BodyReceived> | BodyReceived {
   const length = message.headers['content-length']
   if (length === undefined && message.headers['transfer-encoding'] === undefined) return EMPTY
   if (length !== undefined && Number(length) > maxBytes) {

@@ -73,8 +73,11 @@ class SseSink implements FollowSink {
   }
 
   end(why: 'closed' | 'removed' | 'lifetime' | 'shutdown' | 'failed', error?: unknown): void {
-    if (why !== 'failed') return this.#sink.end()
-    this.#context.onError(error)
-    this.#sink.abort()
+    if (why === 'failed') {
+      this.#context.onError(error)
+      this.#sink.abort()
+    } else {
+      this.#sink.end()
+    }
   }
 }

@@ -13,8 +13,8 @@ import {
   respondToRead,
   respondToWrite,
   respondWithProblem,
-  sseHeaders,
   type StreamPath,
+  sseHeaders,
   streamId,
   toProblem,
   type WireRequest,
@@ -130,7 +130,14 @@ async function catchUp(
   if (result.kind === 'rejected') return refuse(result.rejection)
   const ifNoneMatch = wire.header('if-none-match')
   const nowMs = context.nowMs()
-  return respondToRead({ request, slice: result.slice, cursor: undefined, ifNoneMatch, nowMs, cacheScope: 'public' })
+  return respondToRead({
+    request,
+    slice: result.slice,
+    cursor: undefined,
+    ifNoneMatch,
+    nowMs,
+    cacheScope: 'public',
+  })
 }
 
 async function longPoll(

@@ -4,17 +4,17 @@ import {
   CONTROL_SEGMENT,
   type HeaderList,
   isLiveBody,
-  parseStreamPath,
-  type Problem,
   PROTOCOL_LIMITS,
+  type Problem,
+  parseStreamPath,
   respondWithProblem,
   toProblem,
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
-import { AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
+import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
 import type { HandlerSettings } from './options.ts'
-import { refuse, type RouteContext, serveStream } from './stream-routes.ts'
+import { type RouteContext, refuse, serveStream } from './stream-routes.ts'
 
 /** Answers every request; never throws. */
 export type WireHandler = (request: WireRequest) => Promise<WireResponse>
@@ -41,13 +41,19 @@ export function createWireHandler(context: WireContext): WireHandler {
     const granted = HEALTH_PATHS.has(request.target) ? access.open : access.judge(request.header)
     let response: WireResponse
     try {
-      response = granted.kind === 'refused' ? refuse(granted.rejection) : await route(context, request)
+      response = isRefused(granted, request) ? refuse(granted.rejection) : await route(context, request)
     } catch (error) {
       settings.onError(error)
       response = respondToFailure(error)
     }
     return finish(request, response, granted.headers)
   }
+}
+
+/** A preflight is answered to every origin; without `Access-Control-Allow-Origin` the browser goes no further. */
+function isRefused(access: Access, request: WireRequest): access is Extract<Access, { kind: 'refused' }> {
+  if (access.kind === 'granted') return false
+  return request.method !== 'OPTIONS' || access.rejection.kind !== 'origin-refused'
 }
 
 function finish(request: WireRequest, response: WireResponse, common: HeaderList): WireResponse {
@@ -63,7 +69,10 @@ function finish(request: WireRequest, response: WireResponse, common: HeaderList
 async function route(context: WireContext, request: WireRequest): Promise<WireResponse> {
   const { target } = request
   if (target.length > PROTOCOL_LIMITS.maxTargetBytes) {
-    return refuse({ kind: 'invalid-path', detail: `The URL is longer than ${PROTOCOL_LIMITS.maxTargetBytes} bytes.` })
+    return refuse({
+      kind: 'invalid-path',
+      detail: `The URL is longer than ${PROTOCOL_LIMITS.maxTargetBytes} bytes.`,
+    })
   }
   const questionMark = target.indexOf('?')
   const rawPath = questionMark < 0 ? target : target.slice(0, questionMark)
@@ -75,7 +84,8 @@ async function route(context: WireContext, request: WireRequest): Promise<WireRe
   if (!METHODS.has(request.method)) return refuse({ kind: 'method-not-allowed', allow: STREAM_METHODS })
   if (parsed.kind === 'invalid') return refuse({ kind: 'invalid-path', detail: parsed.detail })
   const routes = context.routes()
-  if (routes === undefined) return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
+  if (routes === undefined)
+    return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
   const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
   return serveStream(routes, { wire: request, path: parsed.path, query })
 }
@@ -99,7 +109,14 @@ function serveHealth(context: WireContext, request: WireRequest, path: string): 
   if (!isLiveness && (context.routes() === undefined || context.isDraining())) {
     return refuse({ kind: 'busy', detail: 'The server is still starting, or about to stop.' })
   }
-  const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store', 'Content-Length', '3']
+  const headers = [
+    'Content-Type',
+    'text/plain; charset=utf-8',
+    'Cache-Control',
+    'no-store',
+    'Content-Length',
+    '3',
+  ]
   return { status: 200, headers, body: OK_BODY }
 }
 
@@ -114,7 +131,8 @@ const INTERNAL: Problem = {
 
 /** A failure on this side says nothing about its cause to the client. */
 export function respondToFailure(error: unknown): WireResponse {
-  const isPassing = error instanceof Fault && (error.code === 'unavailable' || error.code === 'unknown-outcome')
+  const isPassing =
+    error instanceof Fault && (error.code === 'unavailable' || error.code === 'unknown-outcome')
   if (!isPassing) return respondWithProblem(INTERNAL)
   return refuse({ kind: 'busy', detail: 'The store could not confirm the request: try again.' })
 }
