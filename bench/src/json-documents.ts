@@ -27,8 +27,16 @@ function pick(random: Random, choices: readonly string[]): string {
   return choices[below(random, choices.length)] ?? ''
 }
 
+const LF = 0x0a
+const COMMA = 0x2c
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const SPACE_BYTES: ReadonlySet<number> = new Set([0x20, 0x09, LF, 0x0d])
+
 const MAX_DEPTH = 7
 const MAX_CHILDREN = 5
+/** Of some arrays at the top: with many small messages the stored form is longer than the body. */
+const WIDE_CHILDREN = 60
 
 const SPACES = ['', '', '', '', ' ', '  ', '\n', '\r\n', '\t', ' \n\t\r ', '\n      ']
 const NUMBERS = [
@@ -118,13 +126,15 @@ function randomNumber(random: Random): string {
 }
 
 function randomContainer(random: Random, depth: number, open: string, close: string): string {
-  const space = (): string => pick(random, SPACES)
-  const children = depth >= MAX_DEPTH ? 0 : below(random, MAX_CHILDREN)
+  const isWide = depth === 0 && random() < 0.05
+  const space = (): string => (isWide ? '' : pick(random, SPACES))
+  const children = depth >= MAX_DEPTH ? 0 : below(random, isWide ? WIDE_CHILDREN : MAX_CHILDREN)
   const parts: string[] = []
   for (let i = 0; i < children; i++) {
     const key = random() < 0.7 ? `"${pick(random, KEYS)}"` : randomString(random)
     const name = open === '{' ? `${key}${space()}:${space()}` : ''
-    parts.push(`${space()}${name}${randomValue(random, depth + 1)}${space()}`)
+    const value = isWide ? String(below(random, 10)) : randomValue(random, depth + 1)
+    parts.push(`${space()}${name}${value}${space()}`)
   }
   return `${open}${children === 0 ? space() : parts.join(',')}${close}`
 }
@@ -190,7 +200,7 @@ function splice(body: Uint8Array, at: number, removed: number, added: ArrayLike<
 function mutate(random: Random, body: Uint8Array): Uint8Array {
   const at = below(random, body.length + 1)
   const other = below(random, body.length + 1)
-  switch (below(random, 9)) {
+  switch (below(random, 10)) {
     case 0:
       return at < body.length ? splice(body, at, 1, [(body[at] ?? 0) ^ (1 << below(random, 8))]) : body
     case 1:
@@ -207,6 +217,8 @@ function mutate(random: Random, body: Uint8Array): Uint8Array {
       return splice(body, at, 0, body.slice(Math.min(at, other), Math.max(at, other)))
     case 7:
       return splice(body, at, 0, BROKEN_UTF8[below(random, BROKEN_UTF8.length)] ?? [])
+    case 8:
+      return splice(body, at, 0, [BACKSLASH, below(random, 128)])
     default:
       return splice(body, at, below(random, 3), new TextEncoder().encode(pick(random, GRAMMAR)))
   }
@@ -232,11 +244,6 @@ export function parsedElements(body: Uint8Array): readonly unknown[] | undefined
   }
 }
 
-const LF = 0x0a
-const COMMA = 0x2c
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const SPACE_BYTES: ReadonlySet<number> = new Set([0x20, 0x09, LF, 0x0d])
 /** Deeper than any document here can be: the limit has tests of its own. */
 const NO_DEPTH_LIMIT = 2 ** 20
 

@@ -86,10 +86,10 @@ function formatRow({ name, bytes, contestants }: Trial): string {
   return [
     name.padEnd(28),
     String(bytes).padStart(9),
-    Math.round(scan).toLocaleString('en').padStart(11),
-    ...[scan, decodeAndParse, parse].map((nanoseconds) => rate(nanoseconds).padStart(14)),
-    `${(decodeAndParse / scan).toFixed(1)} x`.padStart(8),
-    `${(parse / scan).toFixed(1)} x`.padStart(8),
+    Math.round(scan).toLocaleString('en').padStart(12),
+    ...[scan, decodeAndParse, parse].map((nanoseconds) => rate(nanoseconds).padStart(16)),
+    `${(decodeAndParse / scan).toFixed(1)} x`.padStart(19),
+    `${(parse / scan).toFixed(1)} x`.padStart(19),
   ].join('')
 }
 
@@ -109,7 +109,12 @@ for (let round = 0; round <= Number(values.rounds); round++) {
 console.log(`Node ${node}, ${cores} cores of ${cpu}, load average ${loadAverage.toFixed(1)}`)
 console.log(`medians of ${values.rounds} interleaved rounds; the last result was a ${typeof lastResult}`)
 console.log(
-  `${'body'.padEnd(28)}${'bytes'.padStart(9)}${'scan ns'.padStart(11)}${'scan'.padStart(14)}` +
-    `${'decode + parse'.padStart(14)}${'parse string'.padStart(14)}${'ratio'.padStart(8)}${'ratio'.padStart(8)}`,
+  [
+    'body'.padEnd(28),
+    'bytes'.padStart(9),
+    'scan, ns'.padStart(12),
+    ...['scan', 'decode + parse', 'parse a string'].map((title) => title.padStart(16)),
+    ...['to decode + parse', 'to parse'].map((title) => title.padStart(19)),
+  ].join(''),
 )
 for (const trial of trials) console.log(formatRow(trial))

@@ -38,8 +38,8 @@ console.log(`http://127.0.0.1:${server.port}`)
 process.once('SIGTERM', () => void stop())
 
 async function stop(): Promise<void> {
-  await handler.close()
   await server.stop(true)
+  await handler.close()
   process.exit(0)
 }
 

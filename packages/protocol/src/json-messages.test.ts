@@ -181,12 +181,18 @@ describe('R-220, R-225: refuses what is not one JSON text', () => {
     const refused = new Set<number>()
     for (let c = 0; c < 0x80; c++) {
       for (let before = 0; before < 9; before++) {
-        const text = `"${'x'.repeat(before)}${String.fromCharCode(c)}tail"`
+        const text = `"${'x'.repeat(before)}${String.fromCharCode(c)}zone"`
         if (encode(text).kind === 'invalid') refused.add(c)
       }
     }
     const controls = Array.from({ length: 0x20 }, (_, c) => c)
     expect([...refused]).toEqual([...controls, 0x22, 0x5c])
+  })
+
+  it('takes the eight simple escapes and no other', () => {
+    const escapes = Array.from({ length: 0x80 }, (_, c) => String.fromCharCode(c))
+    const taken = escapes.filter((c) => encode(`"\\${c}"`).kind === 'messages')
+    expect(taken.join('')).toBe('"/\\bfnrt')
   })
 })
 

@@ -131,7 +131,10 @@ function writeMessage(bytes: Uint8Array, view: DataView, written: number, from: 
 // is not JSON, the complement (~) of the index of the first byte that is wrong. `| 0` on an index keeps it a
 // machine integer in V8, which otherwise tags and untags it at every call and loop (12 percent of the time).
 
-/** A value of any depth. `close` is the closing byte of the innermost open array or object, `nesting` the rest. */
+/**
+ * A value of any depth, inside `outerDepth` levels. `close` is the byte that closes the innermost array or object
+ * of the value, 0 outside of all; `nesting` remembers those further out.
+ */
 function skipValue(
   bytes: Uint8Array,
   view: DataView,
@@ -154,9 +157,8 @@ function skipValue(
       i = skipString(bytes, view, i + 1) | 0
       if (i < 0) return i
       if (atKey) {
-        if (bytes[i] !== COLON) i = skipSpace(bytes, i) | 0
-        if (bytes[i] !== COLON) return fail(i, "':' after a property name")
-        i = (i + 1) | 0
+        i = skipColon(bytes, i) | 0
+        if (i < 0) return i
         atKey = false
         continue
       }
@@ -178,21 +180,25 @@ function skipValue(
     }
     // After a value, or before the end of an empty array or object.
     for (;;) {
-      if (depth === outerDepth) return i
+      if (close === 0) return i
       c = bytes[i] ?? 0
       if (c <= SPACE) {
         i = skipSpace(bytes, i) | 0
         c = bytes[i] ?? 0
       }
+      i = (i + 1) | 0
       if (c === COMMA) break
-      if (c !== close) return failAfterValue(i, close)
+      if (c !== close) return failAfterValue(i - 1, close)
       depth = (depth - 1) | 0
       close = nesting[depth] ?? 0
-      i = (i + 1) | 0
     }
-    i = (i + 1) | 0
     atKey = close === CLOSE_OBJECT
   }
+}
+
+function skipColon(bytes: Uint8Array, from: number): number {
+  const i = bytes[from] === COLON ? from | 0 : skipSpace(bytes, from) | 0
+  return bytes[i] === COLON ? (i + 1) | 0 : fail(i, "':' after a property name")
 }
 
 /** The rest of a string, from the byte after its opening quote. Takes four bytes at a time. */

@@ -54,8 +54,8 @@ export function sseBody(following: Following, context: SseContext): LiveBody {
 class SseSink implements FollowSink {
   readonly #sink: LiveSink
   readonly #context: SseContext
-  /** Where this client's cursors start: past the one it sent. */
-  readonly #leastCursor: bigint
+  /** This client's cursors never go back, and start past the one it sent. */
+  #leastCursor: bigint
 
   constructor(sink: LiveSink, context: SseContext) {
     this.#sink = sink
@@ -65,7 +65,8 @@ class SseSink implements FollowSink {
 
   deliver(slice: Slice): boolean {
     const current = nextCursor(undefined, this.#context.nowMs(), this.#context.random)
-    return this.#sink.write(encode(slice, current > this.#leastCursor ? current : this.#leastCursor))
+    if (current > this.#leastCursor) this.#leastCursor = current
+    return this.#sink.write(encode(slice, this.#leastCursor))
   }
 
   heartbeat(): void {
