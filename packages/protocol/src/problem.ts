@@ -56,10 +56,35 @@ export function toProblem(rejection: Rejection): Problem {
       )
     case 'invalid-json':
       return problem(400, 'invalid-json', 'INVALID_JSON', 'Invalid JSON', rejection.detail)
-    case 'origin-refused':
-      return problem(403, 'origin-refused', 'ORIGIN_REFUSED', 'Origin Refused', rejection.detail)
     case 'not-found':
       return problem(404, 'not-found', 'NOT_FOUND', 'Stream Not Found', NOT_FOUND)
+    case 'gone':
+      return problem(410, 'gone', 'GONE', 'Stream Gone', GONE)
+    default:
+      return toServerProblem(rejection)
+  }
+}
+
+type ServerRejection = Exclude<
+  Rejection,
+  {
+    kind:
+      | 'bad-request'
+      | 'invalid-path'
+      | 'invalid-offset'
+      | 'empty-body'
+      | 'empty-array'
+      | 'invalid-json'
+      | 'not-found'
+      | 'gone'
+  }
+>
+
+/** The refusals that depend on this server: its routes, its access rules and its limits. */
+function toServerProblem(rejection: ServerRejection): Problem {
+  switch (rejection.kind) {
+    case 'origin-refused':
+      return problem(403, 'origin-refused', 'ORIGIN_REFUSED', 'Origin Refused', rejection.detail)
     case 'route-not-found':
       return problem(404, 'not-found', 'NOT_FOUND', 'Not Found', rejection.detail)
     case 'method-not-allowed': {
@@ -70,8 +95,6 @@ export function toProblem(rejection: Rejection): Problem {
         allow,
       ])
     }
-    case 'gone':
-      return problem(410, 'gone', 'GONE', 'Stream Gone', GONE)
     case 'payload-too-large': {
       const detail = `The request body is larger than ${rejection.limitBytes} bytes, the limit of this server.`
       return problem(413, 'payload-too-large', 'PAYLOAD_TOO_LARGE', 'Payload Too Large', detail)
@@ -104,20 +127,18 @@ export function toProblem(rejection: Rejection): Problem {
 }
 
 type Conflict = Exclude<
-  Rejection,
-  | {
-      kind: 'bad-request' | 'invalid-path' | 'invalid-offset' | 'empty-body' | 'empty-array' | 'invalid-json'
-    }
-  | {
-      kind:
-        | 'origin-refused'
-        | 'not-found'
-        | 'route-not-found'
-        | 'method-not-allowed'
-        | 'gone'
-        | 'host-refused'
-    }
-  | { kind: 'payload-too-large' | 'unsupported-encoding' | 'busy' | 'no-room' }
+  ServerRejection,
+  {
+    kind:
+      | 'origin-refused'
+      | 'route-not-found'
+      | 'method-not-allowed'
+      | 'payload-too-large'
+      | 'unsupported-encoding'
+      | 'host-refused'
+      | 'busy'
+      | 'no-room'
+  }
 >
 
 /** The refusals that depend on the state of the stream. */
