@@ -67,6 +67,7 @@ test.each([
   ['the engine', 'packages/engine/src/a.ts', 1],
   ['a test of the engine', 'packages/engine/src/a.test.ts', 0],
   ['what its tests share', 'packages/engine/src/test-clock.ts', 0],
+  ['a fixture', 'packages/engine/src/clock.fixture.ts', 0],
   ['the server', 'packages/server/src/a.ts', 0],
 ])('holds for %s: %s', (_, path, count) => {
   expect(placesFound(checkAmbientWorld, engineFile('Date.now()', path))).toHaveLength(count)

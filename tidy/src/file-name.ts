@@ -3,10 +3,10 @@ import type { Finding } from './finding.ts'
 import { fileName, isCode } from './source-file.ts'
 import type { Workspace } from './workspace.ts'
 
-const MARK = /\.(test|config|d)$/
+const MARK = /\.(test|fixture|config|d)$/
 const KEBAB = /^[a-z][a-z0-9]*(-[a-z0-9]+){0,2}$/
 
-/** `.test`, `.config` and `.d` before the ending are not part of the name. */
+/** `.test`, `.fixture`, `.config` and `.d` before the ending are not part of the name. */
 export function checkFileNames({ files }: Workspace): readonly Finding[] {
   return files.flatMap(({ path }) => {
     if (!isCode(path)) return []

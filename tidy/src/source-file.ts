@@ -12,11 +12,11 @@ export function isCode(path: string): boolean {
 }
 
 /**
- * Whether it runs in tests only: a test, or what tests share, which is named `test-…`.
+ * Whether it runs in tests only: a test, or what tests share, which is named `test-…` or `….fixture.ts`.
  * Neither is part of what a package delivers.
  */
 export function isTestOnly(path: string): boolean {
-  return isTest(path) || /^test-[a-z]/.test(fileName(path))
+  return isTest(path) || /^test-[a-z]|\.fixture\.[a-z]+$/.test(fileName(path))
 }
 
 /** Whether the test runner loads it. */

@@ -260,7 +260,7 @@ function toEvent(raw: Buffer): SseEvent {
   let kind = 'comment'
   const data: string[] = []
   for (const line of raw.toString('utf8').slice(0, -2).split('\n')) {
-    const [, name, value = ''] = /^([^:]*):? ?([^]*)$/.exec(line) ?? []
+    const [, name, value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? []
     if (name === 'event') kind = value
     if (name === 'data') data.push(value)
   }
@@ -338,7 +338,7 @@ export function parseReplies(received: Buffer): readonly Reply[] {
     }
     at = headEnd + 4
     if (headers.get('transfer-encoding') === 'chunked') {
-      const end = received.indexOf('\r\n0\r\n\r\n', at)
+      const end = received.indexOf('\r\n0\r\n\r\n', at - 2)
       const chunked = received.subarray(at, end < 0 ? received.length : end + 2)
       replies.push(toReply(status, headers, unchunked(chunked)))
       at = end < 0 ? received.length : end + 7
