@@ -39,6 +39,8 @@ export interface TestServer {
   /** The same through one adapter. */
   via(adapter: Adapter): Send
   openSse(path: string, adapter?: Adapter): Promise<SseReader>
+  /** Resolves once the server has this many live readers: they wait, or they are gone. */
+  untilReaders(count: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -65,11 +67,19 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
     via: (adapter) => (adapter === 'node' ? overTcp : overFetch),
     openSse: (path, adapter = 'node') =>
       adapter === 'node' ? openSse(server.url + path) : openFetchSse(server, path),
+    async untilReaders(count) {
+      while (server.statistics()?.readers !== count) await pause()
+    },
     async close() {
       agent.destroy()
       await server.close()
     },
   }
+}
+
+/** Lets everything that can go on go on. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 function sendOverTcp(
@@ -276,8 +286,11 @@ export interface RawAnswer {
 }
 
 export interface RawOptions {
-  /** `wait` for the server to close the connection, which is the default; or `leave` once all is written. */
-  readonly afterwards?: 'wait' | 'leave'
+  /**
+   * Once all is written: `wait` for the server to close the connection (the default); `end` this side of it, then
+   * wait; or `leave` without another look.
+   */
+  readonly afterwards?: 'wait' | 'end' | 'leave'
 }
 
 /** A server that says nothing and keeps the connection open for this long has forgotten about it. */
@@ -311,8 +324,9 @@ export function rawExchange(
       const piece = pieces[index]
       if (piece !== undefined) {
         // The timer lets each piece arrive by itself.
-        socket.write(toBytes(piece), () => setTimeout(writeFrom, 2, index + 1))
-      } else if (afterwards === 'leave') socket.destroy()
+        socket.write(toBytes(piece), () => pause().then(() => writeFrom(index + 1)))
+      } else if (afterwards === 'leave') socket.resetAndDestroy()
+      else if (afterwards === 'end') socket.end()
     }
     socket.on('connect', () => writeFrom(0))
   })
