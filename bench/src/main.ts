@@ -36,6 +36,7 @@ Options
   --idle-seconds 180     duration of sse-idle
   --mebibytes 64         size of the stream of catch-up
   --max-seconds 30       bound of one round of appends and small-reads
+  --warm-up-requests 0   requests that mixed sends before the first that counts
   --json                 results as JSON
   --help                 this text
 
@@ -58,6 +59,7 @@ const OPTIONS = {
   'idle-seconds': { type: 'string', default: '180' },
   mebibytes: { type: 'string', default: '64' },
   'max-seconds': { type: 'string', default: '30' },
+  'warm-up-requests': { type: 'string', default: '0' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
@@ -204,7 +206,11 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === 'run') return run(names, values)
   if (command === 'mixed') {
     const requests = parseCount('requests', values.requests ?? '40000')
-    return runMixed({ target: values.target, requests, json: values.json })
+    const warmUpRequests = Number(values['warm-up-requests'])
+    if (!Number.isSafeInteger(warmUpRequests) || warmUpRequests < 0) {
+      throw new UsageError('--warm-up-requests takes a number')
+    }
+    return runMixed({ target: values.target, requests, warmUpRequests, json: values.json })
   }
   throw new UsageError(`unknown command ${command}`)
 }

@@ -10,6 +10,8 @@ import { UsageError } from './usage-error.ts'
 export interface MixedOptions {
   readonly target: string
   readonly requests: number
+  /** Sent before the first counted request; code that is compiled late then counts for neither half. */
+  readonly warmUpRequests: number
   readonly json: boolean
 }
 
@@ -59,6 +61,7 @@ function parseLeakTarget(target: string): LeakTarget {
 
 interface MixedResult {
   readonly target: string
+  readonly warmUpRequests: number
   readonly checkpoints: readonly Checkpoint[]
   /** Of the heap, between half way and the end, as a fraction. */
   readonly growth: number
@@ -67,10 +70,13 @@ interface MixedResult {
   readonly problems: readonly string[]
 }
 
-async function measure(target: LeakTarget, requests: number): Promise<MixedResult> {
+async function measure(target: LeakTarget, options: MixedOptions): Promise<MixedResult> {
+  const { requests, warmUpRequests } = options
   const server = await LeakProcess.start(target)
   const traffic = new MixedTraffic(server.origin)
   try {
+    await traffic.run(CLIENTS, warmUpRequests, 'warm-up')
+    traffic.requests = 0
     const start = await checkpoint(server, 0)
     await traffic.run(CLIENTS, Math.ceil(requests / 2), 'first')
     const half = await checkpoint(server, traffic.requests)
@@ -83,6 +89,7 @@ async function measure(target: LeakTarget, requests: number): Promise<MixedResul
     if (!isQuiet(statistics)) problems.push('readers or commits are still open')
     return {
       target,
+      warmUpRequests,
       checkpoints: [start, half, end],
       growth,
       statistics,
@@ -95,7 +102,7 @@ async function measure(target: LeakTarget, requests: number): Promise<MixedResul
 }
 
 function formatMixed(result: MixedResult): string {
-  const { target, checkpoints, growth, statistics, errorOutput, problems } = result
+  const { target, warmUpRequests, checkpoints, growth, statistics, errorOutput, problems } = result
   const mebibytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(2)} MiB`
   const told = Object.entries(statistics).map(([name, value]) => `${name} ${value}`)
   const lines = checkpoints.map(({ requests, heapBytes, residentBytes }) => {
@@ -106,13 +113,13 @@ function formatMixed(result: MixedResult): string {
   lines.push(`written to standard error by the server: ${errorOutput.bytes} bytes`)
   if (errorOutput.bytes > 0) lines.push(`  ${errorOutput.text.split('\n', 1)[0]}`)
   lines.push(...problems.map((problem) => `PROBLEM ${problem}`))
-  return `mixed, ${target}, ${CLIENTS} clients\n${lines.map((line) => `  ${line}\n`).join('')}`
+  return `mixed, ${target}, ${CLIENTS} clients, ${warmUpRequests} requests of warm-up\n${lines.map((line) => `  ${line}\n`).join('')}`
 }
 
 /** Prints the result; the exit status. */
 export async function runMixed(options: MixedOptions): Promise<number> {
   const conditions = readConditions()
-  const result = await measure(parseLeakTarget(options.target), options.requests)
+  const result = await measure(parseLeakTarget(options.target), options)
   const json = JSON.stringify({ conditions, mixed: result }, null, 2)
   process.stdout.write(
     options.json ? `${json}\n` : `${formatConditions(conditions)}\n\n${formatMixed(result)}`,

@@ -30,7 +30,8 @@ export class DueQueue {
       this.#queued.delete(top.path)
       const dueAtMs = this.#due.get(top.path)
       if (dueAtMs === undefined) continue
-      if (dueAtMs <= atOrBeforeMs) found.push({ path: top.path, dueAtMs })
+      // Renewed since it was queued: back into the queue, to come up in its new turn.
+      if (dueAtMs === top.dueAtMs) found.push(top)
       else this.#push({ path: top.path, dueAtMs })
     }
     for (const entry of found) this.#push(entry)

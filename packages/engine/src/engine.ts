@@ -108,11 +108,12 @@ export class Engine {
     this.#clock = clock
     this.#limits = limits
     this.#rules = { producerIdleMs: storage.traits.durable ? undefined : (options.producerIdleMs ?? WEEK_MS) }
-    this.#table = new EntityTable(storage, limits.maxIdleStreams)
+    this.#table = new EntityTable(storage, limits.maxIdleStreams, (entity) => wakeUps.moved(entity))
     this.#commits = new GroupCommit(storage, clock)
     this.#writer = new StreamWriter(this.#table, this.#commits, wakeUps, storage, limits, nowMs)
     const live = new LiveReaders(limits, (entity) => this.#writer.touch(entity, this.#nowMs()))
-    this.#reading = { table: this.#table, storage, limits, deadlines, live, nowMs }
+    const keepAlive = (entity: Entity): void => this.#writer.keepAlive(entity, this.#nowMs())
+    this.#reading = { table: this.#table, storage, limits, deadlines, live, nowMs, keepAlive }
     this.#sweeper = new Sweeper(storage, deadlines, limits, {
       nowMs,
       remove: (path) => this.#remove(path, 'expired'),

@@ -5,19 +5,22 @@
  */
 import type { StreamPath } from '@millrace/protocol'
 import { Entity } from './entity.ts'
-import type { StreamStorage } from './storage.ts'
+import type { StreamStorage, VersionedState } from './storage.ts'
 
 /** Loads, keeps and drops entities. */
 export class EntityTable {
   readonly #storage: StreamStorage
   readonly #maxIdle: number
+  readonly #onLoaded: (entity: Entity) => void
   readonly #entities = new Map<StreamPath, Entity>()
   /** Loaded entities that nobody uses, least recently used first. */
   readonly #idle = new Set<Entity>()
 
-  constructor(storage: StreamStorage, maxIdle: number) {
+  /** `onLoaded` hears of states that were loaded while somebody may be waiting for them. */
+  constructor(storage: StreamStorage, maxIdle: number, onLoaded: (entity: Entity) => void = () => undefined) {
     this.#storage = storage
     this.#maxIdle = maxIdle
+    this.#onLoaded = onLoaded
   }
 
   /** Entities in memory, for statistics. */
@@ -74,14 +77,19 @@ export class EntityTable {
   #loadOne(entity: Entity): Promise<void> | undefined {
     const stored = this.#storage.load([entity.path])
     if (!(stored instanceof Promise)) {
-      entity.install(stored[0])
+      this.#install(entity, stored[0])
       return undefined
     }
     entity.loading = stored
-      .then((states) => entity.install(states[0]))
+      .then((states) => this.#install(entity, states[0]))
       .finally(() => {
         entity.loading = undefined
       })
     return entity.loading
+  }
+
+  #install(entity: Entity, stored: VersionedState | undefined): void {
+    entity.install(stored)
+    this.#onLoaded(entity)
   }
 }

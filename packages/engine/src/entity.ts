@@ -71,6 +71,12 @@ export class Entity {
     return this.decided === undefined ? undefined : dueAtMs(this.decided)
   }
 
+  /** Whether half of the sliding window has passed since the last access. */
+  isHalfway(nowMs: number): boolean {
+    const state = this.decided
+    return state?.expiry.kind === 'ttl' && nowMs - state.lastAccessMs >= state.expiry.ttlSeconds * 500
+  }
+
   #renewed(state: StreamState | undefined): StreamState | undefined {
     if (state === undefined || state.expiry.kind !== 'ttl' || state.lastAccessMs >= this.#touchedAtMs)
       return state

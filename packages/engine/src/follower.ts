@@ -40,6 +40,8 @@ export class Follower implements Waiter, Deadline, LiveReader {
   #parkedIn: Set<Waiter> | undefined
   #slot: DeadlineSlot | undefined
   readonly #endsAtMs: number
+  /** Others were let in meanwhile: the reader is ended cleanly at once, and asks again. */
+  readonly #isRefused: boolean
   #lastSentMs: number
 
   constructor(
@@ -61,13 +63,15 @@ export class Follower implements Waiter, Deadline, LiveReader {
     const nowMs = context.deadlines.elapsedMs()
     this.#endsAtMs = options.lifetimeMs === 0 ? Number.POSITIVE_INFINITY : nowMs + options.lifetimeMs
     this.#lastSentMs = nowMs
+    this.#isRefused = context.live.refusal(entity) !== undefined
     context.live.enter(entity, this)
     this.#scheduleNext()
   }
 
   /** Delivers what is there and then parks; also called when a blocked sink can take more. */
   resume(): void {
-    if (this.#state === 'idle' || this.#state === 'blocked') this.#run()
+    if (this.#state === 'idle') this.#begin()
+    else if (this.#state === 'blocked') this.#run()
   }
 
   /** The reader is gone: nothing more is delivered, not even an end. */
@@ -108,6 +112,25 @@ export class Follower implements Waiter, Deadline, LiveReader {
     this.#scheduleNext()
   }
 
+  #begin(): void {
+    if (this.#isRefused) {
+      this.#end('lifetime')
+      return
+    }
+    const loading = this.#context.table.load([this.#entity])
+    if (loading === undefined) {
+      this.#run()
+      return
+    }
+    this.#state = 'reading'
+    loading.then(
+      () => {
+        if (this.#isStill('reading')) this.#run()
+      },
+      (error) => this.#end('failed', error),
+    )
+  }
+
   #run(): void {
     for (;;) {
       this.#state = 'reading'
@@ -143,6 +166,10 @@ export class Follower implements Waiter, Deadline, LiveReader {
     const { state } = step
     this.#from = { kind: 'position', position: state.tail }
     if (state.closed || !this.#isAnnounced) return this.#deliver(tailSlice(state))
+    if (this.#context.live.isClosed) {
+      this.#end('shutdown')
+      return false
+    }
     this.#state = 'parked'
     this.#parkedIn = park(this.#entity, this)
     return false

@@ -37,6 +37,7 @@ export type Settled =
   | { readonly kind: 'failed'; readonly error: unknown }
 
 const DURABLE: Settled = { kind: 'result', result: 'durable' }
+const CONFLICT: Settled = { kind: 'result', result: 'conflict' }
 
 function payloadBytes(commit: Commit): number {
   let size = 0
@@ -142,8 +143,28 @@ export class GroupCommit {
   }
 
   #settleOne(ticket: Ticket, settled: Settled): void {
+    if (settled !== DURABLE) this.#giveUpAfter(ticket)
+    this.#release(ticket, settled)
+  }
+
+  #release(ticket: Ticket, settled: Settled): void {
     this.#pendingCommits--
     this.#pendingBytes -= payloadBytes(ticket.commit)
     ticket.settle(settled)
+  }
+
+  /** What was decided on top of a commit that did not happen is never offered to the store. */
+  #giveUpAfter(ticket: Ticket): void {
+    const refused = new Set(ticket.commit.changes.map(({ path }) => path))
+    const given: Ticket[] = []
+    const kept: Ticket[] = []
+    for (const one of this.#gathered) {
+      const rests = one.commit.changes.some(({ path }) => refused.has(path))
+      if (rests) for (const { path } of one.commit.changes) refused.add(path)
+      const list = rests ? given : kept
+      list.push(one)
+    }
+    this.#gathered = kept
+    for (const one of given) this.#release(one, CONFLICT)
   }
 }

@@ -1,4 +1,5 @@
 export type { Clock, Entropy, Timer } from './clock.ts'
+export { DueQueue } from './due-queue.ts'
 export {
   Engine,
   type EngineOptions,
@@ -13,6 +14,7 @@ export type { Follower, FollowOptions, FollowSink } from './follower.ts'
 export { DEFAULT_ENGINE_LIMITS, type EngineLimits } from './limits.ts'
 export type { LongPollResult, WaitOptions } from './long-poll.ts'
 export { type MemoryStorageOptions, memoryStorage } from './memory-storage.ts'
+export { MemoryStream } from './memory-stream.ts'
 export type {
   AppendUnit,
   Commit,

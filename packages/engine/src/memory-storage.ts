@@ -1,5 +1,12 @@
 /** The memory backend: everything in this process, nothing kept after it. Synchronous throughout. */
-import { type OwnRange, ownFrom, type StreamId, type StreamPath, type StreamState } from '@millrace/protocol'
+import {
+  dueAtMs,
+  type OwnRange,
+  ownFrom,
+  type StreamId,
+  type StreamPath,
+  type StreamState,
+} from '@millrace/protocol'
 import { DueQueue } from './due-queue.ts'
 import { Fault } from './fault.ts'
 import { MemoryStream } from './memory-stream.ts'
@@ -56,7 +63,14 @@ class MemoryStorage implements StreamStorage {
   }
 
   commit(batch: readonly Commit[]): readonly CommitResult[] {
-    return batch.map((commit) => this.#apply(commit))
+    // What was decided on top of a commit that did not happen does not happen either.
+    const refused = new Set<StreamPath>()
+    return batch.map((commit) => {
+      const restsOnRefused = commit.changes.some(({ path }) => refused.has(path))
+      const result = restsOnRefused ? 'conflict' : this.#apply(commit)
+      if (result !== 'durable') for (const { path } of commit.changes) refused.add(path)
+      return result
+    })
   }
 
   read(range: OwnRange): readonly Uint8Array[] {
@@ -70,8 +84,8 @@ class MemoryStorage implements StreamStorage {
   touch(touches: readonly Touch[]): void {
     for (const { path, id, atMs, dueAtMs } of touches) {
       const entry = this.#entries.get(path)
-      if (entry?.state.id !== id) continue
-      entry.state = { ...entry.state, lastAccessMs: Math.max(entry.state.lastAccessMs, atMs) }
+      if (entry?.state.id !== id || entry.state.softDeleted || entry.state.lastAccessMs >= atMs) continue
+      entry.state = { ...entry.state, lastAccessMs: atMs }
       this.#due.set(path, dueAtMs)
     }
   }
@@ -102,7 +116,9 @@ class MemoryStorage implements StreamStorage {
   #apply(commit: Commit): CommitResult {
     let growth = 0
     for (const change of commit.changes) {
-      if ((this.#entries.get(change.path)?.version ?? 0) !== change.version) return 'conflict'
+      const entry = this.#entries.get(change.path)
+      if ((entry?.version ?? 0) !== change.version) return 'conflict'
+      if (entry !== undefined && entry.state.id !== change.id) return 'conflict'
       growth += this.#growth(change)
     }
     if (growth > 0 && this.#usedBytes + growth > this.#maxBytes) return 'full'
@@ -116,8 +132,10 @@ class MemoryStorage implements StreamStorage {
   }
 
   #install(change: StateChange): void {
-    const { path, id, next, payload } = change
-    this.#due.set(path, change.dueAtMs)
+    const { path, id, payload } = change
+    const entry = this.#entries.get(path)
+    const next = change.next && withNewestAccess(change.next, entry?.state)
+    this.#due.set(path, next && dueAtMs(next))
     if (next === undefined) {
       this.#entries.delete(path)
       this.#streams.delete(id)
@@ -125,7 +143,6 @@ class MemoryStorage implements StreamStorage {
       this.#sizes.delete(id)
       return
     }
-    const entry = this.#entries.get(path)
     if (entry === undefined) this.#entries.set(path, { state: next, version: 1 })
     else {
       entry.state = next
@@ -138,6 +155,12 @@ class MemoryStorage implements StreamStorage {
     this.#sizes.set(id, (this.#sizes.get(id) ?? 0) + growth)
     this.#stream(id).append(payload, change.atMs, change.messages)
   }
+}
+
+/** A commit that was decided before a touch does not take it back. */
+function withNewestAccess(next: StreamState, stored: StreamState | undefined): StreamState {
+  if (stored === undefined || stored.id !== next.id || stored.lastAccessMs <= next.lastAccessMs) return next
+  return { ...next, lastAccessMs: stored.lastAccessMs }
 }
 
 function summaryOf(state: StreamState): StreamSummary {

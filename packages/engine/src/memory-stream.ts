@@ -28,6 +28,25 @@ export class MemoryStream {
     this.#tail = from
   }
 
+  /** Position of the first byte kept here. */
+  get from(): number {
+    return this.#from
+  }
+
+  /** Position just past the last byte. */
+  get tail(): number {
+    return this.#tail
+  }
+
+  /** All append units, in order. */
+  *units(): IterableIterator<AppendUnit> {
+    let from = this.#from
+    for (const [at, to] of this.#unitEnds.entries()) {
+      yield { from, to, atMs: this.#unitTimesMs[at] ?? 0, messages: this.#unitMessages[at] ?? 0 }
+      from = to
+    }
+  }
+
   /** Bytes of memory that appending this payload would newly take. */
   growth(payload: Uint8Array): number {
     if (isKept(payload)) return payload.length

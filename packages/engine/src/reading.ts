@@ -27,6 +27,8 @@ export interface ReadingContext {
   readonly deadlines: Deadlines
   readonly live: LiveReaders
   nowMs(): number
+  /** Keeps a stream with live readers from expiring by its sliding window. */
+  keepAlive(entity: Entity): void
 }
 
 /** One step: bytes, nothing new, or no. */
@@ -42,6 +44,7 @@ export function takeStep(
   start: ReadStart,
   id: StreamId | undefined,
 ): Eventual<Step> {
+  context.keepAlive(entity)
   const { durable } = entity
   const visible = id === undefined || durable?.id === id ? durable : undefined
   const plan = planRead(visible, start, context.limits.chunkBytes, context.nowMs())

@@ -165,7 +165,7 @@ export class StreamWriter {
 
   /** A stream with live readers does not expire by its sliding window (12.3). */
   keepAlive(entity: Entity, nowMs: number): void {
-    if (entity.readers > 0) this.touch(entity, nowMs)
+    if (entity.readers > 0 && entity.isHalfway(nowMs)) this.touch(entity, nowMs)
   }
 
   /** Restarts the sliding window of a stream after a read or a repeated write. */

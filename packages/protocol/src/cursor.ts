@@ -25,7 +25,7 @@ export function nextCursor(
   random: () => number,
   clock: CursorClock = DEFAULT_CURSOR_CLOCK,
 ): bigint {
-  const current = BigInt(Math.floor((nowMs - clock.epochMs) / (clock.intervalSeconds * 1000)))
+  const current = BigInt(Math.max(0, Math.floor((nowMs - clock.epochMs) / (clock.intervalSeconds * 1000))))
   if (client === undefined || !DIGITS.test(client)) return current
   const asked = BigInt(client)
   if (asked < current) return current

@@ -34,6 +34,8 @@ export function decideCreate(
   const target = livenessOf(view.stream(command.path), nowMs)
   if (target.kind === 'gone') return reject({ kind: 'path-blocked' })
   if (target.kind === 'live') return decideOnExisting(target.state, command)
+  // An expired stream is purged by a command of its own first: its bytes and its source's reference go with it.
+  if (view.stream(command.path) !== undefined) return { kind: 'stale' }
   if (command.fork === undefined) return createPlain(command, nowMs)
   return createFork(view, command, command.fork, point, nowMs)
 }

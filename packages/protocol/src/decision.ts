@@ -21,7 +21,7 @@ export type Decision =
   | { readonly kind: 'accept'; readonly changes: readonly Change[]; readonly outcome: Outcome }
   | { readonly kind: 'repeat'; readonly outcome: Outcome }
   | { readonly kind: 'reject'; readonly rejection: Rejection }
-  /** The facts that were prepared for the command (a fork point) no longer hold: prepare them again. */
+  /** What was prepared for the command (a fork point, the purge of an expired stream) no longer holds: prepare again. */
   | { readonly kind: 'stale' }
 
 /** Choices of the deployment that the rules depend on. */

@@ -6,7 +6,7 @@ export function entityTag(id: StreamId, startToken: string, end: string, atEnd: 
   return `"${id}:${startToken}:${end}${atEnd ? ':c' : ''}"`
 }
 
-const TAG = /\s*(?:W\/)?("[^"]*")\s*(?:,|$)/y
+const TAG = /[\s,]*(?:W\/)?("[^"]*")[ \t]*(?=,|$)/y
 
 /** Whether a tag is in an `If-None-Match` list, by weak comparison; `*` matches whatever exists (R-162). */
 export function matchesTag(ifNoneMatch: string, tag: string): boolean {

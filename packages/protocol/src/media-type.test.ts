@@ -22,9 +22,12 @@ describe('a media type', () => {
     expect(parseMediaType(value)).toBe(mediaType)
   })
 
-  it.each(['TEXT/Plain', 'Text/PLAIN', 'text/PLAIN; Charset=X'])('R-060: %s compares as text/plain', (value) => {
-    expect(parseMediaType(value)).toBe('text/plain')
-  })
+  it.each(['TEXT/Plain', 'Text/PLAIN', 'text/PLAIN; Charset=X'])(
+    'R-060: %s compares as text/plain',
+    (value) => {
+      expect(parseMediaType(value)).toBe('text/plain')
+    },
+  )
 
   it.each([
     'text/plain; charset=utf-8',
@@ -83,7 +86,11 @@ describe('a media type', () => {
   })
 
   it('is the same with parameters of any kind after it', () => {
-    const token = fc.string({ unit: fc.constantFrom(...'abcXYZ019!#$%&*+.^_`|~-'), minLength: 1, maxLength: 8 })
+    const token = fc.string({
+      unit: fc.constantFrom(...'abcXYZ019!#$%&*+.^_`|~-'),
+      minLength: 1,
+      maxLength: 8,
+    })
     const quoted = fc
       .string({ unit: fc.constantFrom('a', ';', '=', ' ', '\t', ',', '/', '\\"', '\\\\'), maxLength: 8 })
       .map((text) => `"${text}"`)
@@ -91,9 +98,14 @@ describe('a media type', () => {
     const parameter = fc
       .tuple(space, space, token, fc.oneof(token, quoted))
       .map(([before, after, name, value]) => `${before};${after}${name}=${value}`)
-    const property = fc.property(token, token, fc.array(parameter, { maxLength: 6 }), (type, subtype, rest) => {
-      return parseMediaType(`${type}/${subtype}${rest.join('')}`) === `${type}/${subtype}`.toLowerCase()
-    })
+    const property = fc.property(
+      token,
+      token,
+      fc.array(parameter, { maxLength: 6 }),
+      (type, subtype, rest) => {
+        return parseMediaType(`${type}/${subtype}${rest.join('')}`) === `${type}/${subtype}`.toLowerCase()
+      },
+    )
     expect(fc.check(property, runs).counterexample).toBeNull()
   })
 })
@@ -131,15 +143,24 @@ describe('the format of a stream', () => {
     ['application/json', 'json'],
     ['text/plain', 'text'],
     ['text/event-stream', 'text'],
-    ['application/octet-stream', 'binary'],
-    ['application/ndjson', 'binary'],
-    ['application/vnd.api+json', 'binary'],
-    ['application/jsonl', 'binary'],
-    ['image/png', 'binary'],
-    ['application/x-protobuf', 'binary'],
-  ])('R-197: of %s is %s', (mediaType, format) => {
+    ['text/html', 'text'],
+  ])('of %s is %s', (mediaType, format) => {
     expect(streamFormat(mediaType)).toBe(format)
   })
+
+  it.each(['application/x-protobuf', 'image/png', 'application/octet-stream'])(
+    'R-197: of %s is bytes',
+    (mediaType) => {
+      expect(streamFormat(mediaType)).toBe('binary')
+    },
+  )
+
+  it.each(['application/ndjson', 'application/vnd.api+json', 'application/json-seq', 'text', 'x-text/plain'])(
+    'of %s is bytes: JSON mode is for exactly application/json, text for text/*',
+    (mediaType) => {
+      expect(streamFormat(mediaType)).toBe('binary')
+    },
+  )
 
   it('is bytes when no Content-Type is given', () => {
     expect(streamFormat(DEFAULT_CONTENT_TYPE)).toBe('binary')

@@ -7,9 +7,10 @@ export type StreamFormat = 'json' | 'text' | 'binary'
 /** The type of a stream created without a `Content-Type` (R-062). */
 export const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 
-const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-const QUOTED = '"(?:[^"\\\\\\x00-\\x08\\x0a-\\x1f\\x7f]|\\\\[\\x09\\x20-\\x7e])*"'
-const MEDIA_TYPE = new RegExp(`^(${TOKEN}/${TOKEN})(?:[ \\t]*;[ \\t]*(?:${TOKEN}=(?:${TOKEN}|${QUOTED}))?)*$`)
+const TYPE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*(?:;|$)/
+/** One parameter with its semicolon, or an empty one; matched one after the other, so that no input is tried twice. */
+const PARAMETER =
+  /[ \t]*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~])*")[ \t]*)?(?:;|$)/y
 const PLAIN = /^[a-z0-9.+-]+\/[a-z0-9.+-]+$/
 
 /**
@@ -19,7 +20,13 @@ const PLAIN = /^[a-z0-9.+-]+\/[a-z0-9.+-]+$/
 export function parseMediaType(contentType: string): string | undefined {
   if (contentType.length > PROTOCOL_LIMITS.maxContentTypeBytes) return undefined
   if (PLAIN.test(contentType)) return contentType
-  return MEDIA_TYPE.exec(contentType)?.[1]?.toLowerCase()
+  const type = TYPE.exec(contentType)
+  if (type === null) return undefined
+  PARAMETER.lastIndex = type[0].length
+  while (PARAMETER.lastIndex < contentType.length) {
+    if (!PARAMETER.test(contentType)) return undefined
+  }
+  return type[1]?.toLowerCase()
 }
 
 /** JSON mode is active for exactly `application/json` (section 11); `text/*` is text, the rest is bytes. */

@@ -35,7 +35,11 @@ export function planRead(
   return { kind: 'data', state, from, to: Math.min(state.tail, gridEnd(from, chunkBytes)) }
 }
 
-/** The next multiple of the chunk size after a position. */
+/** A cut that keeps a character whole moves back by less than this. */
+const CUT_BACK_BYTES = 4
+
+/** The next multiple of the chunk size after a position, or the one after it if only a cut-off rest lies between. */
 function gridEnd(from: number, chunkBytes: number): number {
-  return from - (from % chunkBytes) + chunkBytes
+  const past = from + CUT_BACK_BYTES
+  return past - (past % chunkBytes) + chunkBytes
 }

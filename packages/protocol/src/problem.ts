@@ -100,7 +100,7 @@ function toServerProblem(rejection: ServerRejection): Problem {
       return problem(413, 'payload-too-large', 'PAYLOAD_TOO_LARGE', 'Payload Too Large', detail)
     }
     case 'unsupported-encoding': {
-      const detail = `Content-Encoding ${rejection.encoding} is not decoded here: send the body as it is.`
+      const detail = `A body in ${rejection.encoding} is not decoded here: send it as it is.`
       return problem(
         415,
         'unsupported-encoding',

@@ -97,7 +97,8 @@ export function respondToRead(answer: ReadAnswer): WireResponse {
     headers.push(...NO_STORE)
     return { status: 204, headers, body: NO_BODY }
   }
-  if (request.start.kind === 'now' && request.mode === 'catch-up') {
+  // What `now` means is different for whoever asks next, so no answer to it may be kept.
+  if (request.start.kind === 'now') {
     headers.push(...NO_STORE)
     return withBody(slice, headers)
   }

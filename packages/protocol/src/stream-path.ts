@@ -22,12 +22,11 @@ const CANONICAL = /^[A-Za-z0-9_~][A-Za-z0-9._~-]*(?:\/[A-Za-z0-9_~][A-Za-z0-9._~
 
 /** Normalises the raw, still escaped path below the stream root (R-001 to R-004). */
 export function parseStreamPath(raw: string): ParsedPath {
+  // Whatever follows it: a path that begins like this never reaches the streams.
+  if (isControl(raw)) return { kind: 'control', path: controlPath(raw) }
   // The common case, recognised in one pass: nothing to normalise and nothing to refuse.
   const canonical = CANONICAL.test(raw) ? raw : normalise(raw)
   if (typeof canonical !== 'string') return { kind: 'invalid', detail: canonical.detail }
-  if (canonical === CONTROL_SEGMENT || canonical.startsWith(`${CONTROL_SEGMENT}/`)) {
-    return { kind: 'control', path: canonical.slice(CONTROL_SEGMENT.length + 1) }
-  }
   if (canonical.length > PROTOCOL_LIMITS.maxPathBytes) {
     return {
       kind: 'invalid',
@@ -36,6 +35,19 @@ export function parseStreamPath(raw: string): ParsedPath {
   }
   // The only place that makes stream paths: the brand is earned by the checks above.
   return { kind: 'stream', path: canonical as StreamPath }
+}
+
+function isControl(raw: string): boolean {
+  if (!raw.startsWith('_') && !raw.startsWith('%')) return false
+  const slash = raw.indexOf('/')
+  return normaliseSegment(slash < 0 ? raw : raw.slice(0, slash)) === CONTROL_SEGMENT
+}
+
+/** The part after the reserved segment, normalised where that is possible. */
+function controlPath(raw: string): string {
+  const whole = normalise(raw)
+  if (typeof whole === 'string') return whole.slice(CONTROL_SEGMENT.length + 1)
+  return raw.slice(raw.indexOf('/') + 1)
 }
 
 interface BadPath {

@@ -17,7 +17,7 @@ const EMPTY = new Uint8Array(0)
 
 /** Makes a fetch handler. */
 export function createFetchHandler(handler: WireHandler): FetchHandler {
-  return async (request) => toResponse(await handler(toWireRequest(request)))
+  return async (request) => toResponse(await handler(toWireRequest(request)), request.signal)
 }
 
 function toWireRequest(request: Request): WireRequest {
@@ -61,7 +61,7 @@ async function readBody(request: Request, maxBytes: number): Promise<BodyReceive
   return isTooLarge || size > maxBytes ? 'too-large' : joined(chunks)
 }
 
-function toResponse(answer: WireResponse): Response {
+function toResponse(answer: WireResponse, signal: AbortSignal): Response {
   const { status, body } = answer
   const headers = new Headers()
   for (let i = 0; i + 1 < answer.headers.length; i += 2) {
@@ -70,12 +70,15 @@ function toResponse(answer: WireResponse): Response {
     if (name !== 'Content-Length' || body !== undefined) headers.append(name, answer.headers[i + 1] ?? '')
   }
   if (status === 499) return new Response(null, { status: 400, headers })
-  return new Response(toBodyInit(body), { status, headers })
+  return new Response(toBodyInit(body, signal), { status, headers })
 }
 
-function toBodyInit(body: WireResponse['body']): ConstructorParameters<typeof Response>[0] {
+function toBodyInit(
+  body: WireResponse['body'],
+  signal: AbortSignal,
+): ConstructorParameters<typeof Response>[0] {
   if (body === undefined) return null
-  if (isLiveBody(body)) return liveStream(body)
+  if (isLiveBody(body)) return liveStream(body, signal)
   // `Response` takes a copy of what it is given, so stored bytes stay ours.
   return body instanceof Uint8Array ? body : joined(body)
 }
@@ -83,7 +86,7 @@ function toBodyInit(body: WireResponse['body']): ConstructorParameters<typeof Re
 /** Bytes a slow reader may leave unread before delivery pauses. */
 const HIGH_WATER_BYTES = 64 * 1024
 
-function liveStream(body: LiveBody): ReadableStream<Uint8Array> {
+function liveStream(body: LiveBody, signal: AbortSignal): ReadableStream<Uint8Array> {
   let reader: LiveReader | undefined
   let isOver = false
   return new ReadableStream<Uint8Array>(
@@ -106,6 +109,15 @@ function liveStream(body: LiveBody): ReadableStream<Uint8Array> {
             controller.error(new Error('the stream could not be read'))
           },
         })
+        const leave = (): void => {
+          if (isOver) return
+          isOver = true
+          reader?.stop()
+          controller.close()
+        }
+        // Not every runtime cancels the body of a request that was aborted.
+        if (signal.aborted) leave()
+        else signal.addEventListener('abort', leave, { once: true })
       },
       pull: () => reader?.resume(),
       cancel() {

@@ -7,6 +7,7 @@ import {
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
+import { noteExchange } from './answers-owed.ts'
 import { readNodeBody } from './node-body.ts'
 import type { WireHandler } from './wire-handler.ts'
 
@@ -19,6 +20,7 @@ export type NodeListener = (request: IncomingMessage, response: ServerResponse) 
 /** Makes a listener. `isDraining` asks clients to open no further request on their connections. */
 export function createNodeListener(handler: WireHandler, isDraining: () => boolean): NodeListener {
   return (request, response) => {
+    noteExchange(request, response)
     handler(new NodeRequest(request, response)).then((answer) => {
       if (response.destroyed) return
       send(response, answer, isDraining())
@@ -31,12 +33,17 @@ class NodeRequest implements WireRequest {
   readonly target: string
   readonly #message: IncomingMessage
   readonly #response: ServerResponse
+  /** The authority of an absolute-form target, which counts instead of the Host header (RFC 9112, 3.2.2). */
+  readonly #authority: string | undefined
 
   constructor(message: IncomingMessage, response: ServerResponse) {
     this.#message = message
     this.#response = response
     this.method = message.method ?? ''
-    this.target = originForm(fullTarget(message))
+    const target = fullTarget(message)
+    const absolute = target.startsWith('/') ? null : ABSOLUTE_FORM.exec(target)
+    this.#authority = absolute?.[1]
+    this.target = absolute ? pathOf(absolute[2] ?? '') : target
   }
 
   get scheme(): 'http' | 'https' {
@@ -44,6 +51,8 @@ class NodeRequest implements WireRequest {
   }
 
   readonly header = (name: string): string | undefined => {
+    if (name === 'host' && this.#authority !== undefined) return this.#authority
+    if (name === 'host' || name === 'content-type') return allValues(this.#message.rawHeaders, name)
     const value = this.#message.headers[name]
     return typeof value === 'string' || value === undefined ? value : value.join(', ')
   }
@@ -68,12 +77,23 @@ function fullTarget(message: IncomingMessage & { readonly originalUrl?: string }
   return message.originalUrl ?? message.url ?? '/'
 }
 
-/** A proxy's absolute-form target is reduced to path and query (RFC 9112, 3.2.2). */
-function originForm(target: string): string {
-  if (target.startsWith('/')) return target
-  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1]
-  if (path === undefined) return target
-  return path.startsWith('/') ? path : `/${path}`
+/** A proxy's target: authority, and the rest (RFC 9112, 3.2.2). */
+const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i
+
+function pathOf(rest: string): string {
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** Node keeps the first of some repeated headers; here a repetition shows, so that it can be refused. */
+function allValues(rawHeaders: readonly string[], name: string): string | undefined {
+  let values: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i]
+    if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue
+    const value = rawHeaders[i + 1] ?? ''
+    values = values === undefined ? value : `${values}, ${value}`
+  }
+  return values
 }
 
 function send(response: ServerResponse, answer: WireResponse, isDraining: boolean): void {

@@ -1,6 +1,8 @@
 /** Listening with `node:http`. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type Socket, Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { afterAnswers, afterAnswersBefore, type BrokenAt } from './answers-owed.ts'
 import type { Listen } from './listener.ts'
 
 /** Idle connections are kept a little longer than common proxies keep theirs, so that they close first. */
@@ -15,10 +17,22 @@ export const listenOnNode: Listen = async (handler, options) => {
       headersTimeout: Math.min(30_000, options.requestTimeoutMs),
       requestTimeout: options.requestTimeoutMs,
       maxHeaderSize: MAX_HEADER_BYTES,
+      // The access rules judge a missing Host, in the form of all other refusals.
+      requireHostHeader: false,
     },
     handler.node,
   )
-  server.on('clientError', refuseBrokenRequest)
+  // Headers are bounded in bytes; a bound on their number would drop the rest silently, framing headers included.
+  server.maxHeadersCount = 0
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  server.on('clientError', (error, socket) =>
+    afterAnswersBefore(socket, (brokenAt) => refuseBroken(error, socket, brokenAt)),
+  )
+  server.on('checkExpectation', refuseExpectation)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
@@ -28,7 +42,7 @@ export const listenOnNode: Listen = async (handler, options) => {
   })
   return {
     port: portOf(server),
-    stop: () => stop(server, () => handler.drain(), options.shutdownGraceMs),
+    stop: () => stop(server, connections, () => handler.drain(), options.shutdownGraceMs),
   }
 }
 
@@ -38,15 +52,26 @@ function portOf(server: Server): number {
   return address.port
 }
 
-function stop(server: Server, drain: () => void, graceMs: number): Promise<void> {
+/**
+ * Stops listening and lets every connection go once its answers have left. `Server.close` of `node:http` would also
+ * cut connections whose last answer is still on its way to a slow client.
+ */
+function stop(
+  server: Server,
+  connections: ReadonlySet<Socket>,
+  drain: () => void,
+  graceMs: number,
+): Promise<void> {
   return new Promise((resolve) => {
     const cutOff = setTimeout(() => server.closeAllConnections(), graceMs)
-    server.close(() => {
+    TcpServer.prototype.close.call(server, () => {
       clearTimeout(cutOff)
+      // Nothing is connected any more: this only ends the checks for slow requests.
+      server.close(() => undefined)
       resolve()
     })
     drain()
-    server.closeIdleConnections()
+    for (const socket of connections) afterAnswers(socket, () => socket.destroySoon())
   })
 }
 
@@ -81,22 +106,42 @@ const BROKEN_BY_CODE: ReadonlyMap<string, BrokenRequest> = new Map([
 ])
 
 /** What cannot be parsed is answered once, in the same form as everything else, and the connection closed. */
-function refuseBrokenRequest(error: Error & { readonly code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+function refuseBroken(error: Error & { readonly code?: string }, socket: Duplex, brokenAt: BrokenAt): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || brokenAt === 'answered-body') {
     socket.destroy()
     return
   }
-  const { status, code, detail } = BROKEN_BY_CODE.get(error.code ?? '') ?? BROKEN
-  const title = status.slice(4)
+  const { status, body, headers } = toAnswer(BROKEN_BY_CODE.get(error.code ?? '') ?? BROKEN)
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  socket.end(`HTTP/1.1 ${[status, ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`)
+}
+
+const EXPECTATION: BrokenRequest = {
+  status: '417 Expectation Failed',
+  code: 'EXPECTATION_FAILED',
+  detail: 'The only expectation that is met here is 100-continue.',
+}
+
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const { body, headers } = toAnswer(EXPECTATION)
+  response.writeHead(417, { ...headers, Connection: 'close' })
+  response.end(body)
+}
+
+function toAnswer({ status, code, detail }: BrokenRequest): {
+  readonly status: string
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+} {
   const type = `/errors/${code.toLowerCase().replaceAll('_', '-')}`
-  const body = `${JSON.stringify({ type, title, status: Number(status.slice(0, 3)), code, detail })}\n`
-  const head = [
-    `HTTP/1.1 ${status}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Cache-Control: no-store',
-    'X-Content-Type-Options: nosniff',
-    'Connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  const number = Number(status.slice(0, 3))
+  const body = `${JSON.stringify({ type, title: status.slice(4), status: number, code, detail })}\n`
+  const headers = {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'Cross-Origin-Resource-Policy': 'same-site',
+  }
+  return { status, body, headers }
 }

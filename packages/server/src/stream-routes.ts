@@ -88,6 +88,10 @@ async function receiveBody(context: RouteContext, wire: WireRequest): Promise<Ui
   if (encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity') {
     return refuse({ kind: 'unsupported-encoding', encoding })
   }
+  const coding = wire.header('transfer-encoding')
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return refuse({ kind: 'unsupported-encoding', encoding: coding })
+  }
   const limitBytes = context.settings.maxBodyBytes
   const received = wire.readBody(limitBytes)
   const body = received instanceof Promise ? await received : received

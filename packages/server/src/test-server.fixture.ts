@@ -82,6 +82,12 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 2))
 }
 
+/** Requests to any server on loopback, each on a connection of its own. */
+export function requestsTo(port: number): Send {
+  const agent = new Agent({ keepAlive: false })
+  return (method, path, sent) => sendOverTcp(agent, port, method, path, sent)
+}
+
 function sendOverTcp(
   agent: Agent,
   port: number,
@@ -103,7 +109,8 @@ function sendOverTcp(
     for (const [name, value] of Object.entries(headers)) {
       outgoing.setHeader(name, typeof value === 'string' ? value : [...value])
     }
-    outgoing.end(body)
+    // As bytes, for together with a string Node would write the head as UTF-8, too.
+    outgoing.end(body === undefined ? undefined : Buffer.from(body))
   })
 }
 
@@ -117,7 +124,8 @@ async function sendToFetch(
   for (const [name, value] of Object.entries(headers)) {
     for (const one of typeof value === 'string' ? [value] : value) given.append(name, one)
   }
-  const init = { method, headers: given, ...(body !== undefined && { body }) }
+  // As bytes, for to a string the platform would add a Content-Type.
+  const init = { method, headers: given, ...(body !== undefined && { body: Buffer.from(body) }) }
   const response = await server.handler.fetch(new Request(server.url + path, init))
   return toReply(response.status, response.headers, new Uint8Array(await response.arrayBuffer()))
 }
@@ -125,6 +133,11 @@ async function sendToFetch(
 function toReply(status: number, headers: Headers, bytes: Uint8Array): Reply {
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   return { status, headers, bytes, text, json: (): unknown => JSON.parse(text) }
+}
+
+/** The members of a JSON object; of anything else, none. */
+export function membersOf(json: unknown): ReadonlyMap<string, unknown> {
+  return new Map(typeof json === 'object' && json !== null ? Object.entries(json) : [])
 }
 
 function headersOf(incoming: IncomingMessage): Headers {

@@ -38,7 +38,7 @@ export function createWireHandler(context: WireContext): WireHandler {
   const access = new AccessRules(settings.allowedOrigins, settings.allowedHosts)
   return async (request) => {
     // Health checks come from wherever the deployment's probes are, under whatever name, and tell nothing.
-    const granted = HEALTH_PATHS.has(request.target) ? access.open : access.judge(request.header)
+    const granted = isHealthPath(request.target) ? access.open : access.judge(request.header)
     let response: WireResponse
     try {
       response = isRefused(granted, request) ? refuse(granted.rejection) : await route(context, request)
@@ -48,6 +48,11 @@ export function createWireHandler(context: WireContext): WireHandler {
     }
     return finish(request, response, granted.headers)
   }
+}
+
+function isHealthPath(target: string): boolean {
+  const questionMark = target.indexOf('?')
+  return HEALTH_PATHS.has(questionMark < 0 ? target : target.slice(0, questionMark))
 }
 
 /** A preflight is answered to every origin; without `Access-Control-Allow-Origin` the browser goes no further. */

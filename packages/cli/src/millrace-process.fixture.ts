@@ -1,0 +1,126 @@
+/** Runs the built `millrace` command as people do: a process of its own, seen through its output and its exit. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const COMMAND = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
+/** Generous: a process that takes longer is stuck. */
+const PATIENCE_MS = 15_000
+
+/** How a process ended, and everything it wrote. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Environment variables beside the few that every process needs. */
+export type Environment = Readonly<Record<string, string>>
+
+/** A server process that has said where it listens. */
+export interface RunningMillrace {
+  readonly url: string
+  /** What it has written so far. */
+  output(): { readonly stdout: string; readonly stderr: string }
+  /** Sends a signal and resolves when the process is gone; harmless when it is gone already. */
+  stop(signal?: NodeJS.Signals): Promise<Exit>
+  /** Sends a signal and does not wait. */
+  signal(signal: NodeJS.Signals): void
+}
+
+/** The command line that starts `millrace`, for a shell. */
+export function shellCommand(args: readonly string[]): string {
+  return [process.execPath, COMMAND, ...args].map((part) => `'${part}'`).join(' ')
+}
+
+/** The environment of a user without preferences: no colour variables of the test runner or of a build server. */
+export function plainEnvironment(more: Environment = {}): Environment {
+  const { PATH = '', HOME = '' } = process.env
+  return { PATH, HOME, TERM: 'xterm', ...more }
+}
+
+/** Runs a command that ends by itself. */
+export function runMillrace(args: readonly string[], environment: Environment = {}): Promise<Exit> {
+  const child = start(args, environment)
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+  const { over } = watch(child)
+  over.then(() => clearTimeout(timer))
+  return over
+}
+
+/** Starts a server, and resolves when it has printed its URL; rejects with what it printed if it ends before. */
+export async function startMillrace(
+  args: readonly string[],
+  environment: Environment = {},
+): Promise<RunningMillrace> {
+  const child = start(args, environment)
+  const { over, output, printed } = watch(child)
+  const url = await Promise.race([printed(/http:\/\/[^\s/]+:\d+(?=\D)/), over, late()])
+  if (typeof url !== 'string') {
+    child.kill('SIGKILL')
+    const { stdout, stderr } = output()
+    throw new Error(`millrace ${args.join(' ')} did not start: ${stdout}${stderr}`)
+  }
+  return {
+    url,
+    output,
+    signal: (signal) => child.kill(signal),
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+      const exit = await Promise.race([over, late()])
+      if (exit !== undefined) return exit
+      child.kill('SIGKILL')
+      return over
+    },
+  }
+}
+
+function start(args: readonly string[], environment: Environment): ChildProcess {
+  const env = plainEnvironment(environment)
+  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // A test run that is broken off leaves no process behind.
+  const kill = (): void => void child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
+  return child
+}
+
+interface Watched {
+  readonly over: Promise<Exit>
+  output(): { readonly stdout: string; readonly stderr: string }
+  printed(pattern: RegExp): Promise<string>
+}
+
+function watch(child: ChildProcess): Watched {
+  let stdout = ''
+  let stderr = ''
+  let look = (): void => undefined
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk
+    look()
+  })
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk
+  })
+  return {
+    over: new Promise((resolve) => {
+      child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    }),
+    output: () => ({ stdout, stderr }),
+    printed: (pattern) =>
+      new Promise((resolve) => {
+        look = () => {
+          const found = pattern.exec(stdout)?.[0]
+          // The greeting is one write; its last line says that all of it is here.
+          if (found !== undefined && stdout.includes('offset=-1')) resolve(found)
+        }
+        look()
+      }),
+  }
+}
+
+function late(): Promise<undefined> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), PATIENCE_MS).unref()
+  })
+}
