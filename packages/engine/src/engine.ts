@@ -249,8 +249,10 @@ export class Engine {
 
   /** A path whose stream has expired is freed before it is used again. */
   async #clearExpired(path: StreamPath): Promise<void> {
-    const isOver = await this.#withLoaded(path, ({ decided, readers }) => {
-      return decided !== undefined && readers === 0 && isExpired(decided, this.#nowMs())
+    const isOver = await this.#withLoaded(path, (entity) => {
+      const nowMs = this.#nowMs()
+      this.#writer.keepAlive(entity, nowMs)
+      return entity.decided !== undefined && isExpired(entity.decided, nowMs)
     })
     if (isOver) await this.#remove(path, 'expired')
   }

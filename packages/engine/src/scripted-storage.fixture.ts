@@ -31,6 +31,8 @@ export interface StorageScript {
   beforeRead?(id: StreamId): void
   /** Before a load; may throw. */
   beforeLoad?(paths: readonly StreamPath[]): void
+  /** Before a look at what is due; may throw. */
+  beforeDue?(): void
 }
 
 /** A gate: while it is shut, whoever comes waits in line. */
@@ -129,7 +131,10 @@ export class ScriptedStorage implements StreamStorage {
   }
 
   due(atOrBeforeMs: number, limit: number): Eventual<readonly DueEntry[]> {
-    return this.#answer(undefined, () => this.inner.due(atOrBeforeMs, limit))
+    return this.#answer(undefined, () => {
+      this.script.beforeDue?.()
+      return this.inner.due(atOrBeforeMs, limit)
+    })
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,8 @@ export type SliceResult =
   | { readonly kind: 'rejected'; readonly rejection: Rejection }
 
 const LF = 0x0a
+/** How far a read looks at a time for the end of a message that is longer than a chunk. */
+const MESSAGE_STEP_BYTES = 256 * 1024
 const BETWEEN_BOUNDARIES: SliceResult = {
   kind: 'rejected',
   rejection: {
@@ -41,7 +43,7 @@ export function readSlice(
     if (to === state.tail) return sliceOf(state, from, to, pieces)
     const incomplete = incompleteBytes(pieces, state.format)
     if (incomplete < to - from) return sliceOf(state, from, to - incomplete, withoutEnd(pieces, incomplete))
-    return whenReady(readMessageEnd(storage, state, to, to - from), (rest) =>
+    return whenReady(readMessageEnd(storage, state, to), (rest) =>
       sliceOf(state, from, to + sizeOf(rest), [...pieces, ...rest]),
     )
   })
@@ -71,11 +73,10 @@ async function readMessageEnd(
   storage: StreamStorage,
   state: StreamState,
   from: number,
-  stepBytes: number,
 ): Promise<readonly Uint8Array[]> {
   const rest: Uint8Array[] = []
-  for (let at = from; at < state.tail; at += stepBytes) {
-    const pieces = await readRange(storage, state, at, Math.min(state.tail, at + stepBytes))
+  for (let at = from; at < state.tail; at += MESSAGE_STEP_BYTES) {
+    const pieces = await readRange(storage, state, at, Math.min(state.tail, at + MESSAGE_STEP_BYTES))
     const length = bytesToMessageEnd(pieces)
     if (length !== undefined) return [...rest, ...withoutEnd(pieces, sizeOf(pieces) - length)]
     rest.push(...pieces)

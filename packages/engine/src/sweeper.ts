@@ -48,7 +48,8 @@ export class Sweeper implements Deadline {
     const due = await this.#storage.due(this.#context.nowMs(), this.#limits.sweepBatch)
     for (const { path } of due) {
       if (this.#isStopped) return
-      await this.#context.remove(path)
+      // One that cannot be removed does not keep the others; it is still due at the next sweep.
+      await this.#context.remove(path).catch((error) => this.#context.onFault(toFault(error)))
     }
   }
 }

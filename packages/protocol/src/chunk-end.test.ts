@@ -70,6 +70,7 @@ describe('a chunk of text', () => {
     ['a whole character of three bytes', 'abcd\xe2\x82\xac', 0],
     ['one byte of three', 'abcd\xe2', 1],
     ['two bytes of three', 'abcd\xe2\x82', 2],
+    ['two bytes of three that begin with the lowest lead', 'abcd\xe0\xa0', 2],
     ['a whole character of four bytes', 'abcd\xf0\x9f\x98\x80', 0],
     ['one byte of four', 'abcd\xf0', 1],
     ['two bytes of four', 'abcd\xf0\x9f', 2],

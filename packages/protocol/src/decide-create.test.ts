@@ -463,6 +463,16 @@ describe('a refused fork', () => {
     },
   )
 
+  it('R-254: names the type of the source as it was given, and the one that came', () => {
+    const forking = put('fork', { ...forkedFrom('source'), 'content-type': 'Text/Plain; a=b' })
+    const rejection = {
+      kind: 'content-type-mismatch',
+      expected: 'application/json',
+      received: 'Text/Plain; a=b',
+    }
+    expect(decide(forking, [source], pointIn(source, 0))).toEqual({ kind: 'reject', rejection })
+  })
+
   it('R-031, R-249: passes on what was found wrong with the fork point', () => {
     expect(rejectionOf(decide(put('fork', forkedFrom('source', 99)), [source], refusedIn(source)))).toEqual({
       kind: 'bad-request',

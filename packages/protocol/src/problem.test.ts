@@ -64,6 +64,7 @@ const answers: Answers = {
   'payload-too-large': [{ kind: 'payload-too-large', limitBytes: 1024 }, 413, 'PAYLOAD_TOO_LARGE'],
   'unsupported-encoding': [{ kind: 'unsupported-encoding', encoding: 'br' }, 415, 'UNSUPPORTED_ENCODING'],
   'host-refused': [{ kind: 'host-refused', detail }, 421, 'HOST_REFUSED'],
+  'rate-limited': [{ kind: 'rate-limited', retryAfterSeconds: 5 }, 429, 'RATE_LIMITED', ['Retry-After', '5']],
   busy: [{ kind: 'busy', detail }, 503, 'UNAVAILABLE', ['Retry-After', '1']],
   'no-room': [{ kind: 'no-room', detail }, 507, 'INSUFFICIENT_STORAGE'],
 }

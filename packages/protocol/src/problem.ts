@@ -111,6 +111,14 @@ function toServerProblem(rejection: ServerRejection): Problem {
     }
     case 'host-refused':
       return problem(421, 'host-refused', 'HOST_REFUSED', 'Misdirected Request', rejection.detail)
+    case 'rate-limited': {
+      const seconds = String(rejection.retryAfterSeconds)
+      const detail = `This client sends more requests than it may: wait ${seconds} s.`
+      return problem(429, 'rate-limited', 'RATE_LIMITED', 'Too Many Requests', detail, [
+        'Retry-After',
+        seconds,
+      ])
+    }
     case 'busy':
       return problem(503, 'unavailable', 'UNAVAILABLE', 'Service Unavailable', rejection.detail, RETRY_SOON)
     case 'no-room':
@@ -136,6 +144,7 @@ type Conflict = Exclude<
       | 'payload-too-large'
       | 'unsupported-encoding'
       | 'host-refused'
+      | 'rate-limited'
       | 'busy'
       | 'no-room'
   }

@@ -34,6 +34,8 @@ export type Rejection =
   | { readonly kind: 'unsupported-encoding'; readonly encoding: string }
   | { readonly kind: 'origin-refused'; readonly detail: string }
   | { readonly kind: 'host-refused'; readonly detail: string }
+  /** One client asks more often than it may. */
+  | { readonly kind: 'rate-limited'; readonly retryAfterSeconds: number }
   /** Too much of something at this moment; the same request may succeed later. */
   | { readonly kind: 'busy'; readonly detail: string }
   | { readonly kind: 'no-room'; readonly detail: string }

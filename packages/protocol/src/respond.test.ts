@@ -268,6 +268,7 @@ describe('the answer to a catch-up read', () => {
       fields: {
         ...type,
         ...upToDate,
+        'Content-Security-Policy': 'sandbox',
         'Stream-Next-Offset': '0000000000000000_0000000000000010',
         ETag: '"01-x:-1:0000000000000000_0000000000000010"',
         'Cache-Control': KEPT,
@@ -301,6 +302,16 @@ describe('the answer to a catch-up read', () => {
       'Content-Length': '2',
       ...upToDate,
     })
+  })
+
+  it.each([
+    ['text/html', 'sandbox'],
+    ['image/svg+xml', 'sandbox'],
+    ['application/octet-stream', 'sandbox'],
+    ['application/json', undefined],
+  ])('runs no script that was appended when a browser opens it: %s', (mediaType, policy) => {
+    const state = stream({ contentType: mediaType, mediaType })
+    expect(read('', 10, 10, { state }).fields['Content-Security-Policy']).toBe(policy)
   })
 
   it('R-161: has another ETag once the stream is closed without data', () => {
@@ -363,6 +374,7 @@ describe('the answer to a catch-up read from now', () => {
       body: '',
       fields: {
         'Content-Type': 'Text/Plain; charset=utf-8',
+        'Content-Security-Policy': 'sandbox',
         'Stream-Next-Offset': '0000000000000000_0000000000000010',
         'Stream-Up-To-Date': 'true',
         'Cache-Control': 'no-store',
@@ -396,6 +408,7 @@ describe('the answer to a long-poll', () => {
       body: 'efghij',
       fields: {
         'Content-Type': 'Text/Plain; charset=utf-8',
+        'Content-Security-Policy': 'sandbox',
         'Stream-Next-Offset': '0000000000000000_0000000000000010',
         'Stream-Up-To-Date': 'true',
         'Stream-Cursor': '77',

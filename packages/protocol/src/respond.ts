@@ -115,6 +115,8 @@ function withBody(slice: Slice, headers: string[]): WireResponse {
   const body = readBody(slice)
   const length = body.reduce((size, piece) => size + piece.length, 0)
   headers.push('Content-Type', slice.state.contentType, 'Content-Length', String(length))
+  // Whatever was appended: opened in a browser, it is no page of this server's origin and runs no script.
+  if (slice.state.format !== 'json') headers.push('Content-Security-Policy', 'sandbox')
   return { status: 200, headers, body }
 }
 

@@ -11,6 +11,8 @@ export interface WireRequest {
   readonly header: HeaderLookup
   /** Scheme the client used, as far as the adapter knows. */
   readonly scheme: 'http' | 'https'
+  /** Who sends it, as far as the adapter knows: an address, for limits per client. */
+  readonly client: string | undefined
   /** Receives the whole body. The bytes belong to the caller; at most `maxBytes` of them are ever kept. */
   readBody(maxBytes: number): Promise<BodyReceived> | BodyReceived
   /** Calls back once if the client goes away before the response has ended. */

@@ -12,11 +12,12 @@ interface Exchange {
 /** Answers leave in the order of their requests, so the newest one is the last to leave. */
 const newest = new WeakMap<Duplex, Exchange>()
 
-/** Notes that a request has come in on a connection. */
-export function noteExchange(request: IncomingMessage, response: ServerResponse): void {
+/** Notes that a request has come in on a connection, and calls back when those before it are answered. */
+export function inTurn(request: IncomingMessage, response: ServerResponse, callback: () => void): void {
   const last = newest.get(request.socket)
   const before = last === undefined || last.response.closed ? undefined : last
   newest.set(request.socket, { request, response, before })
+  afterExchange(before, callback, callback)
 }
 
 /** Calls back once every request that has come in on a connection is answered, or the connection is gone. */

@@ -8,6 +8,7 @@ import {
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
+import { ALREADY_READ } from './node-body.ts'
 import type { WireHandler } from './wire-handler.ts'
 
 /** Answers one request. The platform has normalised the path already; the normalised one is what counts. */
@@ -29,6 +30,8 @@ function toWireRequest(request: Request): WireRequest {
   return {
     method: request.method,
     target: url.slice(pathStart, fragment < 0 ? undefined : fragment),
+    // The platform does not say who is there: a limit per client counts all of them as one.
+    client: undefined,
     scheme: url.startsWith('https:') ? 'https' : 'http',
     // Runtimes that hide the Host header have put it into the URL.
     header: (name) => headers.get(name) ?? (name === 'host' ? authority : undefined),
@@ -41,6 +44,7 @@ function toWireRequest(request: Request): WireRequest {
 }
 
 async function readBody(request: Request, maxBytes: number): Promise<BodyReceived> {
+  if (request.bodyUsed) throw new Error(ALREADY_READ)
   if (request.body === null) return EMPTY
   const length = request.headers.get('content-length')
   const isTooLarge = length !== null && Number(length) > maxBytes

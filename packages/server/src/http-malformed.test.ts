@@ -276,6 +276,13 @@ describe('unusual but well-formed', () => {
     expect((await server.request('GET', path)).text).toBe('body')
   })
 
+  it('takes pipelined requests one after the other, so that a read sees the write before it', async () => {
+    const put = `PUT ${ROOT}/in-turn HTTP/1.1\r\n${HOST}${TYPE}Content-Length: 1\r\n\r\nx`
+    const get = `GET ${ROOT}/in-turn HTTP/1.1\r\n${HOST}${CLOSE}\r\n`
+    const { replies } = await rawExchange(server.port, put + get)
+    expect(replies.map(({ status }) => status)).toEqual([201, 200])
+  })
+
   it('refuses an expectation that it cannot meet in the usual form', async () => {
     const { replies } = await rawExchange(server.port, `${POST}Expect: tea\r\nContent-Length: 0\r\n\r\n`)
     expect(replies.map(({ status }) => status)).toEqual([417])

@@ -7,7 +7,7 @@ import {
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
-import { noteExchange } from './answers-owed.ts'
+import { inTurn } from './answers-owed.ts'
 import { readNodeBody } from './node-body.ts'
 import type { WireHandler } from './wire-handler.ts'
 
@@ -20,10 +20,12 @@ export type NodeListener = (request: IncomingMessage, response: ServerResponse) 
 /** Makes a listener. `isDraining` asks clients to open no further request on their connections. */
 export function createNodeListener(handler: WireHandler, isDraining: () => boolean): NodeListener {
   return (request, response) => {
-    noteExchange(request, response)
-    handler(new NodeRequest(request, response)).then((answer) => {
-      if (response.destroyed) return
-      send(response, answer, isDraining())
+    // Requests of one connection take effect one after the other, however many arrive at once (RFC 9112, 9.3.2).
+    inTurn(request, response, () => {
+      handler(new NodeRequest(request, response)).then((answer) => {
+        if (response.destroyed) return
+        send(response, answer, isDraining())
+      })
     })
   }
 }
@@ -50,9 +52,17 @@ class NodeRequest implements WireRequest {
     return 'encrypted' in this.#message.socket ? 'https' : 'http'
   }
 
+  get client(): string | undefined {
+    return this.#message.socket.remoteAddress
+  }
+
   readonly header = (name: string): string | undefined => {
     if (name === 'host' && this.#authority !== undefined) return this.#authority
-    if (name === 'host' || name === 'content-type') return allValues(this.#message.rawHeaders, name)
+    if (name === 'host' || name === 'content-type') {
+      const values = allValues(this.#message.rawHeaders, name)
+      // HTTP/2 has the authority in a field of its own.
+      return values ?? (name === 'host' ? this.#message.headers[':authority']?.toString() : undefined)
+    }
     const value = this.#message.headers[name]
     return typeof value === 'string' || value === undefined ? value : value.join(', ')
   }

@@ -2,6 +2,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { BodyReceived } from '@millrace/protocol'
 
+/** Says what to change in the program that embeds the handler. */
+export const ALREADY_READ =
+  'The body of a request was read before it came here: mount the streams before any body parser.'
+
 const EMPTY = new Uint8Array(0)
 
 /** Bytes of a refused body that are read and thrown away so that the client gets to see the answer. */
@@ -13,7 +17,10 @@ export function readNodeBody(
   maxBytes: number,
 ): Promise<BodyReceived> | BodyReceived {
   const length = message.headers['content-length']
-  if (length === undefined && message.headers['transfer-encoding'] === undefined) return EMPTY
+  // HTTP/2 frames bodies by itself: there a request without a length may well have one.
+  const isFramed = message.httpVersionMajor >= 2 || message.headers['transfer-encoding'] !== undefined
+  if (length === '0' || (length === undefined && !isFramed)) return EMPTY
+  if (message.readableEnded) throw new Error(ALREADY_READ)
   if (length !== undefined && Number(length) > maxBytes) {
     discard(message, maxBytes)
     return 'too-large'

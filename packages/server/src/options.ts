@@ -19,6 +19,8 @@ export interface HandlerOptions {
   readonly allowedOrigins?: '*' | readonly string[]
   /** Host names this server answers to, besides loopback ones; `*` answers to every name. */
   readonly allowedHosts?: '*' | readonly string[]
+  /** Requests a second that one client address may send, in bursts of as many; no limit unless given. */
+  readonly maxRequestsPerSecond?: number
   /** Scheme and authority for `Location`; derived from each request unless given. */
   readonly publicUrl?: string
   /** Bounds of the engine. */
@@ -38,6 +40,7 @@ export interface HandlerSettings {
   readonly maxBodyBytes: number
   readonly allowedOrigins: '*' | readonly string[]
   readonly allowedHosts: '*' | readonly string[]
+  readonly maxRequestsPerSecond: number | undefined
   readonly publicUrl: string | undefined
   readonly onError: (error: unknown) => void
 }
@@ -54,6 +57,8 @@ export function resolveOptions(options: HandlerOptions): HandlerSettings {
     maxBodyBytes: atLeast(1, 'maxBodyBytes', options.maxBodyBytes ?? 16 * MIB),
     allowedOrigins: options.allowedOrigins ?? [],
     allowedHosts: options.allowedHosts ?? [],
+    maxRequestsPerSecond:
+      options.maxRequestsPerSecond && atLeast(1, 'maxRequestsPerSecond', options.maxRequestsPerSecond),
     publicUrl: options.publicUrl?.replace(/\/$/, ''),
     onError: options.onError ?? ((error) => console.error(error)),
   }

@@ -58,6 +58,18 @@ async function bareConnection(): Promise<{
   return { socket, over }
 }
 
+/**
+ * Sends a complete request and the beginning of a POST in one piece: once the first is answered, the server is known
+ * to wait for the rest of the second.
+ */
+async function beginAppend(socket: Socket, framing: string, body = ''): Promise<void> {
+  const complete = `HEAD ${PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  const head = [`POST ${PATH} HTTP/1.1`, 'Host: localhost', 'Content-Type: text/plain', framing]
+  const answered = once(socket, 'data')
+  socket.write(`${complete}${head.join('\r\n')}\r\n\r\n${body}`)
+  await answered
+}
+
 /** An answer whose body is left in the socket. */
 function openUnread(path: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -142,13 +154,10 @@ describe('closing', () => {
 
   test('finishes an append whose body is still on its way', async () => {
     const { socket, over } = await bareConnection()
-    const head = `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\n`
-    socket.write(`${head}def`)
-    // The server has the head once it has answered a later request.
-    await server.request('HEAD', PATH)
+    await beginAppend(socket, 'Content-Length: 6', 'def')
     const closed = server.server.close()
     socket.write('ghi')
-    const [reply] = await over
+    const [, reply] = await over
     await closed
 
     expect(reply?.status).toBe(204)
@@ -158,12 +167,10 @@ describe('closing', () => {
 
   test('finishes an append whose body comes in chunks', async () => {
     const { socket, over } = await bareConnection()
-    const head = `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n`
-    socket.write(`${head}3\r\ndef\r\n`)
-    await server.request('HEAD', PATH)
+    await beginAppend(socket, 'Transfer-Encoding: chunked', '3\r\ndef\r\n')
     const closed = server.server.close()
     socket.write('3\r\nghi\r\n0\r\n\r\n')
-    const [reply] = await over
+    const [, reply] = await over
     await closed
 
     expect(reply?.status).toBe(204)
@@ -196,14 +203,12 @@ describe('closing', () => {
 
   test('takes no new connections while a request is still under way', async () => {
     const { socket, over } = await bareConnection()
-    const head = `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\n`
-    socket.write(head)
-    await server.request('HEAD', PATH)
+    await beginAppend(socket, 'Content-Length: 3')
     const closed = server.server.close()
 
     await expect(requestsTo(server.port)('HEAD', PATH)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     socket.write('def')
-    const [reply] = await over
+    const [, reply] = await over
     await closed
     expect(reply?.status).toBe(204)
   })
@@ -302,10 +307,7 @@ describe('a client that never finishes', () => {
     const socket = connect({ host: '127.0.0.1', port: brief.port })
     socket.on('error', () => undefined)
     const gone = once(socket, 'close')
-    socket.write(
-      `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\n`,
-    )
-    await brief.request('HEAD', PATH)
+    await beginAppend(socket, 'Content-Length: 3')
     await brief.close()
     await gone
 

@@ -14,6 +14,7 @@ import {
 } from '@millrace/protocol'
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
 import type { HandlerSettings } from './options.ts'
+import { RateLimit } from './rate-limit.ts'
 import { type RouteContext, refuse, serveStream } from './stream-routes.ts'
 
 /** Answers every request; never throws. */
@@ -36,18 +37,29 @@ const OK_BODY = new TextEncoder().encode('ok\n')
 export function createWireHandler(context: WireContext): WireHandler {
   const { settings } = context
   const access = new AccessRules(settings.allowedOrigins, settings.allowedHosts)
+  const rate = settings.maxRequestsPerSecond
+  const limit = rate === undefined ? undefined : new RateLimit(rate, () => performance.now())
   return async (request) => {
     // Health checks come from wherever the deployment's probes are, under whatever name, and tell nothing.
     const granted = isHealthPath(request.target) ? access.open : access.judge(request.header)
     let response: WireResponse
     try {
-      response = isRefused(granted, request) ? refuse(granted.rejection) : await route(context, request)
+      response = isRefused(granted, request)
+        ? refuse(granted.rejection)
+        : (refuseTooFrequent(limit, request) ?? (await route(context, request)))
     } catch (error) {
       settings.onError(error)
       response = respondToFailure(error)
     }
     return finish(request, response, granted.headers)
   }
+}
+
+/** Health checks are never too frequent: a probe that is refused looks like a server that is down. */
+function refuseTooFrequent(limit: RateLimit | undefined, request: WireRequest): WireResponse | undefined {
+  if (limit === undefined || isHealthPath(request.target)) return undefined
+  const retryAfterSeconds = limit.take(request.client ?? 'unknown')
+  return retryAfterSeconds === undefined ? undefined : refuse({ kind: 'rate-limited', retryAfterSeconds })
 }
 
 function isHealthPath(target: string): boolean {
