@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { DEFAULT_PORT } from '@millrace/server'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import pc from 'picocolors'
+import { coloursFor } from './colours.ts'
 import { parseDurationMs } from './duration.ts'
 import { type ServeSettings, serve, UsageError } from './serve.ts'
 import { STORAGE_MODES } from './storage-mode.ts'
@@ -128,6 +128,6 @@ try {
   await program.parseAsync()
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
-  console.error(pc.red(error.message))
+  console.error(coloursFor(process.stderr).red(error.message))
   process.exitCode = 1
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   type Environment,
   plainEnvironment,
@@ -13,6 +13,9 @@ import {
   shellCommand,
   startMillrace,
 } from './millrace-process.fixture.ts'
+
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const TEXT = { 'content-type': 'text/plain' }
 const ESCAPE = String.fromCharCode(27)

@@ -1,6 +1,6 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
 import { createServer, type MillraceServer } from '@millrace/server'
-import pc from 'picocolors'
+import { coloursFor } from './colours.ts'
 import { findMode, type OpenMode } from './storage-mode.ts'
 
 /** Settings of a server as the command line gives them. */
@@ -26,13 +26,15 @@ export async function serve(settings: ServeSettings): Promise<void> {
   const mode = findMode(settings.storage)
   if ('refusal' in mode) throw new UsageError(mode.refusal)
   const server = await start(settings, mode)
+  stopOnSignal(server)
   console.log(greeting(server, settings, mode))
   if (!isLoopback(settings.host)) {
     console.error(
-      pc.yellow('Anybody who can reach this address can read and write: there is no authentication.'),
+      coloursFor(process.stderr).yellow(
+        'Anybody who can reach this address can read and write: there is no authentication.',
+      ),
     )
   }
-  stopOnSignal(server)
 }
 
 async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceServer> {
@@ -79,9 +81,10 @@ function explain(error: unknown, { host, port }: ServeSettings): unknown {
 }
 
 function greeting(server: MillraceServer, settings: ServeSettings, mode: OpenMode): string {
+  const { bold, cyan } = coloursFor(process.stdout)
   const stream = `${server.url}${settings.streamBasePath.replace(/\/$/, '')}/hello`
   return [
-    `${pc.bold('Millrace')} is listening on ${pc.cyan(server.url)}`,
+    `${bold('Millrace')} is listening on ${cyan(server.url)}`,
     `Storage: ${mode.name} (${mode.promise})`,
     '',
     'Try:',

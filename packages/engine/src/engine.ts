@@ -260,16 +260,17 @@ export class Engine {
   async #forkPoint(fork: ForkRequest): Promise<ForkPoint | undefined> {
     return this.#withLoaded(fork.sourcePath, async (entity) => {
       await entity.inFlight?.outcome()
-      return entity.durable && findForkPoint(this.#storage, entity.durable, fork)
+      if (entity.durable === undefined) return undefined
+      // A source that goes while it is looked at is found missing, or another one, by the decision.
+      return findForkPoint(this.#storage, entity.durable, fork).catch(undefinedIfRemoved)
     })
   }
 
-  /** A read that starts renews the sliding window of a live stream, whatever it finds (12.2). */
-  #firstStep(entity: Entity, start: ReadStart): Eventual<Step> {
-    const nowMs = this.#nowMs()
-    this.#writer.keepAlive(entity, nowMs)
-    if (livenessOf(entity.durable, nowMs).kind === 'live') this.#writer.touch(entity, nowMs)
-    return takeStep(this.#reading, entity, start, undefined)
+  /** A read renews the sliding window, whatever it finds; a refused one does not (12.2). */
+  async #firstStep(entity: Entity, start: ReadStart): Promise<Step> {
+    const step = await takeStep(this.#reading, entity, start, undefined)
+    if (step.kind !== 'rejected') this.#writer.touch(entity, this.#nowMs())
+    return step
   }
 
   async #withLoaded<T>(path: StreamPath, use: (entity: Entity) => Eventual<T>): Promise<T> {
@@ -287,6 +288,10 @@ export class Engine {
     this.#lastMs = Math.max(this.#lastMs, this.#clock.nowMs())
     return this.#lastMs
   }
+}
+
+function undefinedIfRemoved(error: unknown): undefined {
+  if (!(error instanceof Fault) || error.code !== 'removed') throw error
 }
 
 function uniquePaths(paths: readonly StreamPath[]): readonly StreamPath[] {

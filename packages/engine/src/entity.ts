@@ -4,11 +4,19 @@
  */
 import { dueAtMs, type Slice, type StreamPath, type StreamState } from '@millrace/protocol'
 import type { Ticket } from './group-commit.ts'
+import type { Step } from './reading.ts'
 import type { VersionedState } from './storage.ts'
 
 /** Somebody who wants to look again when a stream has changed. Woken once; it parks again if it wants more. */
 export interface Waiter {
   wake(): void
+}
+
+/** A read of a state from a position on. */
+interface SharedRead {
+  readonly state: StreamState
+  readonly from: number
+  readonly step: Promise<Step>
 }
 
 /** The in-memory entry of one path, whether or not a stream exists there. */
@@ -30,6 +38,8 @@ export class Entity {
   waiters: Set<Waiter> = new Set()
   /** The newest slice handed out, shared by all readers that are at the same place. */
   sharedSlice: Slice | undefined
+  /** The newest read that is under way, shared likewise. */
+  sharedRead: SharedRead | undefined
   #touchedAtMs = 0
 
   constructor(path: StreamPath) {
@@ -60,6 +70,7 @@ export class Entity {
   settle(next: StreamState | undefined): void {
     this.durable = this.#renewed(next)
     this.sharedSlice = undefined
+    this.sharedRead = undefined
   }
 
   /** Restarts the sliding window; returns the new deadline, or `undefined` if the stream has no window. */

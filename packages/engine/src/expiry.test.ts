@@ -148,6 +148,7 @@ describe('the sliding window', () => {
     ['R-241: HEAD', (world) => world.head('a')],
     ['a PUT that finds it', (world) => world.create('a', { expiry: ttl(10) })],
     ['a refused append', (world) => world.append('a', 'x', { type: 'text/html' })],
+    ['a refused read', (world) => world.read('a', 4)],
     ['a refused PUT', (world) => world.create('a', { type: 'text/html' })],
     ['R-295: a read of its fork', (world) => world.read('fork')],
     ['R-295: an append to its fork', (world) => world.append('fork', 'x')],

@@ -132,6 +132,14 @@ export class Follower implements Waiter, Deadline, LiveReader {
   }
 
   #run(): void {
+    try {
+      this.#runSteps()
+    } catch (error) {
+      this.#end('failed', error)
+    }
+  }
+
+  #runSteps(): void {
     for (;;) {
       this.#state = 'reading'
       const step = this.#firstStep() ?? takeStep(this.#context, this.#entity, this.#from, this.#id)

@@ -52,10 +52,14 @@ export function takeStep(
   const { state, from, to } = plan
   const shared = entity.sharedSlice
   if (shared?.state === state && shared.from === from) return { kind: 'slice', slice: shared }
+  const under = entity.sharedRead
+  if (under?.state === state && under.from === from) return under.step
   const read = readSlice(context.storage, state, from, to)
-  return read instanceof Promise
-    ? read.then((result) => keepShared(context, entity, result), removedAsMissing)
-    : keepShared(context, entity, read)
+  if (!(read instanceof Promise)) return keepShared(context, entity, read)
+  const step = read.then((result) => keepShared(context, entity, result), removedAsMissing)
+  const isShared = entity.readers > 0
+  if (isShared) entity.sharedRead = { state, from, step }
+  return step
 }
 
 /** A stream may be purged while its bytes are on their way; its reader gets what a later one would. */

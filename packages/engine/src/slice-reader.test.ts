@@ -120,8 +120,7 @@ describe('JSON', () => {
       const reads = world.storage.readRanges.length
       const parts = texts(await walk(world))
       expect(parts.at(-1)).toBe(`${large},\n`)
-      // As many steps of a chunk as the message is long, twice that at the most.
-      expect(world.storage.readRanges.length - reads).toBeLessThan(700)
+      expect(world.storage.readRanges.length - reads).toBeLessThan(7)
     }
   })
 

@@ -90,6 +90,13 @@ describe('created', () => {
   })
 })
 
+describe('the bytes of a stream', () => {
+  it('are all its own when it is no fork', () => {
+    const state = fold(created(), appended())
+    expect(state && ownFrom(state)).toBe(0)
+  })
+})
+
 describe('appended', () => {
   it('moves the tail by the size of the unit', () => {
     expect(fold(created(), appended(), appended({ unit: { sizeBytes: 5, messages: 2 } }))?.tail).toBe(15)
@@ -111,6 +118,15 @@ describe('appended', () => {
     const state = fold(created(), appended({ producer: stamp, atMs: NOW + 5 }))
     expect(state?.producers.get('p')).toEqual({ epoch: 2, lastSeq: 7, updatedAtMs: NOW + 5 })
     expect(state?.closedBy).toBeUndefined()
+  })
+
+  it('R-105: remembers each producer beside the others', () => {
+    const state = fold(
+      created(),
+      appended({ producer: stamp }),
+      appended({ producer: { ...stamp, id: 'q' } }),
+    )
+    expect([...(state?.producers.entries() ?? [])].map(([id]) => id).sort()).toEqual(['p', 'q'])
   })
 
   it('leaves the producers alone without one', () => {

@@ -142,7 +142,8 @@ function appended(state: StreamState, event: Extract<StreamEvent, { kind: 'appen
   const { unit, producer } = event
   return {
     ...state,
-    lastAccessMs: event.atMs,
+    // A window that was renewed meanwhile is not shortened.
+    lastAccessMs: Math.max(state.lastAccessMs, event.atMs),
     tail: unit === undefined ? state.tail : state.tail + unit.sizeBytes,
     closed: state.closed || event.closes,
     closedBy: event.closes ? producer : state.closedBy,

@@ -4,6 +4,9 @@ import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createFetchHandler } from './fetch-adapter.ts'
 import { startTestServer } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const LIMIT = 1000
 const server = await startTestServer({
   maxBodyBytes: LIMIT,

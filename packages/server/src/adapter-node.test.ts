@@ -7,6 +7,9 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vit
 import { createNodeListener } from './node-adapter.ts'
 import { openSse, rawExchange, requestsTo, SseReader, startTestServer } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const LIMIT = 1000
 const server = await startTestServer({
   maxBodyBytes: LIMIT,

@@ -11,6 +11,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createHandler, type MillraceHandler } from './create-handler.ts'
 import { openSse, requestsTo, type Send } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const TEXT = { 'content-type': 'text/plain' }
 const JSON_TYPE = { 'content-type': 'application/json' }
 const BINARY = { 'content-type': 'application/octet-stream' }

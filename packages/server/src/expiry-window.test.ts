@@ -13,6 +13,9 @@ import {
   type TestServer,
 } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const PATH = '/v1/stream/windows'
 const TEXT = { 'content-type': 'text/plain' }
 const JSON_TYPE = { 'content-type': 'application/json' }

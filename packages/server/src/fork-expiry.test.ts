@@ -3,6 +3,9 @@ import { memoryStorage, type StreamStorage } from '@millrace/engine'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ADAPTERS, type Reply, type Send, startTestServer, type TestServer } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const SOURCE = '/v1/stream/source'
 const FORK = '/v1/stream/fork'
 const TEXT = { 'content-type': 'text/plain' }

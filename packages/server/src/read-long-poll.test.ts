@@ -2,6 +2,9 @@ import { request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ADAPTERS, type Reply, type Send, startTestServer, type TestServer } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const PATH = '/v1/stream/polls'
 const TEXT = { 'content-type': 'text/plain' }
 const CLOSE = { 'stream-closed': 'true' }

@@ -14,6 +14,9 @@ import {
   type TestServer,
 } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const PATH = '/v1/stream/last'
 const TEXT = { 'content-type': 'text/plain' }
 const PATIENCE = { timeout: 10_000, interval: 5 }

@@ -5,6 +5,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createHandler, type MillraceHandler } from './create-handler.ts'
 import { ADAPTERS, type SseEvent, SseReader, startTestServer } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const PATH = '/v1/stream/deliveries'
 const TEXT = { 'content-type': 'text/plain' }
 const JSON_TYPE = { 'content-type': 'application/json' }

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   ADAPTERS,
   type Send,
@@ -8,6 +8,9 @@ import {
   startTestServer,
   type TestServer,
 } from './test-server.fixture.ts'
+
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const PATH = '/v1/stream/events'
 const TEXT = { 'content-type': 'text/plain' }

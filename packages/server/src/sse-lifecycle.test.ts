@@ -7,6 +7,9 @@ import {
   type TestServer,
 } from './test-server.fixture.ts'
 
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const PATH = '/v1/stream/lives'
 const TEXT = { 'content-type': 'text/plain' }
 const CLOSE = { 'stream-closed': 'true' }
