@@ -77,4 +77,14 @@ describe('the due queue', () => {
       { seed: 11, numRuns: 300 },
     )
   })
+
+  it('does not keep what is gone, however far away its time was', () => {
+    const queue = new DueQueue()
+    const far = 1e15
+    for (let i = 0; i < 10_000; i++) {
+      queue.set(pathOf(`a/${i}`), far + i)
+      queue.set(pathOf(`a/${i}`), undefined)
+    }
+    expect(queue.size).toBeLessThan(100)
+  })
 })

@@ -5,13 +5,18 @@ import type { DueEntry } from './storage.ts'
 /** Orders streams by when they are due; later renewals are noticed when the old time comes up. */
 export class DueQueue {
   readonly #due = new Map<StreamPath, number>()
-  readonly #heap: DueEntry[] = []
+  #heap: DueEntry[] = []
   /** Earliest heap entry of each path, so that renewals do not pile up. */
   readonly #queued = new Map<StreamPath, number>()
 
+  /** Entries in memory, those of streams that are gone included; bounded by those that are due some time. */
+  get size(): number {
+    return this.#heap.length
+  }
+
   set(path: StreamPath, dueAtMs: number | undefined): void {
     if (dueAtMs === undefined) {
-      this.#due.delete(path)
+      if (this.#due.delete(path)) this.#forget(path)
       return
     }
     this.#due.set(path, dueAtMs)
@@ -36,6 +41,15 @@ export class DueQueue {
     }
     for (const entry of found) this.#push(entry)
     return found
+  }
+
+  /** Entries of streams that are gone stay in the heap until they come up, or until they are most of it. */
+  #forget(path: StreamPath): void {
+    this.#queued.delete(path)
+    if (this.#heap.length < 64 || this.#heap.length < 2 * this.#due.size) return
+    this.#heap = []
+    this.#queued.clear()
+    for (const [kept, dueAtMs] of this.#due) this.#push({ path: kept, dueAtMs })
   }
 
   #push(entry: DueEntry): void {

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { ConcurrentClients, type Move } from './concurrent-clients.fixture.ts'
 import { inShort, pollInShort, ttl, World } from './engine-world.fixture.ts'
+import type { CommitFate } from './scripted-storage.fixture.ts'
 import { type ModelCreation, type ModelWriting, StreamModel } from './stream-model.fixture.ts'
 
 const NAMES = ['a', 'b', 'c', 'd'] as const
@@ -201,6 +203,98 @@ describe('one command after the other', () => {
         compare,
       ),
       { seed: 1729, numRuns: 400 },
+    )
+  }, 60_000)
+})
+
+const FATES: readonly CommitFate[] = ['apply', 'apply', 'apply', 'apply', 'full', 'lost', 'kept', 'conflict']
+const which = fc.nat(7)
+const stamp = fc.tuple(fc.constantFrom('p', 'q'), fc.constantFrom(0, 0, 0, 1), fc.constantFrom(0, 0, 1, 1, 2))
+
+const move: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('create' as const),
+      name,
+      ttlSeconds: fc.constantFrom(undefined, undefined, 2),
+      body: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('fork' as const), name: fc.constantFrom('c', 'd'), from: name }),
+  },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      name,
+      producer: fc.option(stamp, { nil: undefined, freq: 2 }),
+      closes: fc.constantFrom(...Array(20).fill(false), true),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('close' as const, 'remove' as const), name }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constantFrom('read' as const, 'poll' as const, 'follow' as const), name }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('block' as const, 'resume' as const, 'stop' as const, 'abort' as const),
+      which,
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('promises' as const), which }) },
+  {
+    weight: 24,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        ...(['commits', 'answers', 'reads', 'loads', 'turn', 'settle', 'loads', 'commits'] as const),
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 2500 }) }),
+  },
+)
+
+const moves = fc.noBias(fc.array(move, { minLength: 60, maxLength: 140, size: 'max' }))
+
+async function violationsOf(made: readonly Move[], fates: readonly CommitFate[]): Promise<readonly string[]> {
+  const clients = new ConcurrentClients(fates)
+  const plain = { ttlSeconds: undefined, body: false }
+  await clients.run([
+    { do: 'create', name: 'a', ...plain },
+    { do: 'create', name: 'b', ...plain },
+    { do: 'loads' },
+    { do: 'loads' },
+    ...made,
+  ])
+  return clients.violations()
+}
+
+describe('many at once, on a store that takes its time', () => {
+  it('every reader sees a true prefix, every accepted append is there once, in order', async () => {
+    await fc.assert(
+      fc.asyncProperty(moves, async (made) => {
+        expect(await violationsOf(made, [])).toEqual([])
+      }),
+      { seed: 4104, numRuns: 300 },
+    )
+  }, 60_000)
+
+  it('so it is when commits are refused, conflict, or have an unknown outcome', async () => {
+    const fates = fc.noBias(
+      fc.array(fc.constantFrom(...FATES), { minLength: 10, maxLength: 60, size: 'max' }),
+    )
+    await fc.assert(
+      fc.asyncProperty(moves, fates, async (made, fate) => {
+        expect(await violationsOf(made, fate)).toEqual([])
+      }),
+      { seed: 87539319, numRuns: 300 },
     )
   }, 60_000)
 })
