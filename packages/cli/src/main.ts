@@ -34,6 +34,12 @@ function duration(text: string): number {
   throw new InvalidArgumentError('Write a duration such as 400ms, 30s or 5m.')
 }
 
+function wait(text: string): number {
+  const ms = duration(text)
+  if (ms >= 1) return ms
+  throw new InvalidArgumentError('A long-poll waits at least 1ms.')
+}
+
 function collect(value: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, value]
 }
@@ -61,7 +67,7 @@ function addServeFlags(command: Command): Command {
     .option('--port <number>', 'port to listen on; 0 picks a free one', port, DEFAULT_PORT)
     .addOption(
       new Option('--long-poll-timeout <duration>', 'how long a long-poll waits for data')
-        .argParser(duration)
+        .argParser(wait)
         .default(30_000, '30s'),
     )
     .addOption(

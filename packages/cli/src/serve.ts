@@ -73,6 +73,7 @@ function explain(error: unknown, { host, port }: ServeSettings): unknown {
         `Port ${port} needs more rights than this user has. Choose one above 1023 with --port.`,
       )
     case 'EADDRNOTAVAIL':
+    case 'EAI_AGAIN':
     case 'ENOTFOUND':
       return new UsageError(`${host} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all.`)
     default:

@@ -121,7 +121,8 @@ export class ConcurrentClients {
         this.#change(move, world.create(move.name, { fork: { from: move.from } }))
         return
       case 'append':
-        return this.#append(move)
+        this.#append(move)
+        return
       case 'close':
         this.#change(move, world.close(move.name))
         return

@@ -119,6 +119,20 @@ describe('a conflict', () => {
     expect(await world.text('a')).toBe('other,0123')
   })
 
+  it('appends of one producer in one batch and the next stay in order', async () => {
+    const world = await worldOf()
+    world.storage.commits.shut()
+    const calls = [0, 1].map((seq) => new Call(world.append('a', `${seq}`, { producer: ['p', 0, seq] })))
+    await world.settle()
+    calls.push(...[2, 3].map((seq) => new Call(world.append('a', `${seq}`, { producer: ['p', 0, seq] }))))
+    await world.settle()
+    await writeElsewhere(world, 'a', 'other,')
+    world.storage.commits.open()
+    await world.settle()
+    expect(calls.map(({ result }) => inShort(result))).toEqual(Array(4).fill('appended'))
+    expect(await world.text('a')).toBe('other,0123')
+  })
+
   it('readers that wait are told what the other writer left, once it is known here', async () => {
     const world = await worldOf()
     const poll = world.poll('a', 0)
@@ -167,6 +181,31 @@ describe('an unknown outcome', () => {
     expect(inShort(await world.done(world.create('c', { body: 'c' })))).toBe('created')
   })
 
+  it('a creation never makes two streams with one id', async () => {
+    const world = await worldOf()
+    fates(world, 'kept')
+    const made: unknown[] = []
+    const { fateOf } = world.storage.script
+    world.storage.script = {
+      fateOf: (commit, index) => {
+        made.push(...commit.changes.filter(({ version }) => version === 0).map(({ id }) => id))
+        return fateOf?.(commit, index) ?? 'apply'
+      },
+    }
+    world.storage.commits.shut()
+    const create = new Call(world.create('b', { body: 'b', id: 'drawn-once' }))
+    await world.settle()
+    world.storage.answers.shut()
+    world.storage.commits.open()
+    await world.settle()
+    const other = await otherWriter(world, 'b')
+    await commitAll(world.storage.inner, other.note('purged'))
+    world.storage.answers.open()
+    await world.settle()
+    expect(create.isDone).toBe(true)
+    expect(made.filter((id) => id === 'drawn-once').length).toBe(1)
+  })
+
   it('is looked into so many times, and then the server is busy', async () => {
     const world = await worldOf({ limits: { maxAttempts: 4 } })
     fates(world, ...Array<CommitFate>(4).fill('lost'))
@@ -194,6 +233,23 @@ describe('an unknown outcome', () => {
       const outcomes = await world.done(Promise.all(calls))
       expect(outcomes.map(inShort).filter((kind) => kind !== 'appended' && kind !== 'duplicate')).toEqual([])
       expect(await world.text('a')).toBe('012')
+    }
+  })
+
+  it('what rests on it is decided again in its order, in one batch or several', async () => {
+    for (const fate of ['kept', 'lost'] as const) {
+      const world = await worldOf()
+      fates(world, fate)
+      world.storage.commits.shut()
+      const calls = [0, 1].map((seq) => new Call(world.append('a', `${seq}`, { producer: ['p', 0, seq] })))
+      await world.settle()
+      calls.push(...[2, 3].map((seq) => new Call(world.append('a', `${seq}`, { producer: ['p', 0, seq] }))))
+      await world.settle()
+      world.storage.commits.open()
+      await world.settle()
+      const first = fate === 'kept' ? 'duplicate' : 'appended'
+      expect(calls.map(({ result }) => inShort(result))).toEqual([first, 'appended', 'appended', 'appended'])
+      expect(await world.text('a')).toBe('0123')
     }
   })
 

@@ -36,7 +36,10 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
   let engine: Engine | undefined
   let routes: RouteContext | undefined
   let isDraining = false
-  const open = (storage: StreamStorage): void => {
+  let isClosed = false
+  const open = (storage: StreamStorage): Promise<void> | undefined => {
+    // Closed while the store was still opening: nobody will use it.
+    if (isClosed) return storage.close()
     engine = new Engine({
       storage,
       clock: systemClock,
@@ -45,6 +48,7 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
     })
     routes = { engine, settings, entropy: systemEntropy, nowMs: systemClock.nowMs }
     options.onReady?.()
+    return undefined
   }
   const ready =
     options.storage instanceof Promise ? options.storage.then(open) : Promise.resolve(open(options.storage))
@@ -62,7 +66,7 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
     },
     async close() {
       isDraining = true
-      await ready.catch(() => undefined)
+      isClosed = true
       await engine?.close()
       routes = undefined
     },

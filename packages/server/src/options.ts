@@ -55,11 +55,19 @@ export function resolveOptions(options: HandlerOptions): HandlerSettings {
     sseReconnectIntervalMs: atLeast(0, 'sseReconnectIntervalMs', options.sseReconnectIntervalMs ?? 60_000),
     sseHeartbeatIntervalMs: atLeast(0, 'sseHeartbeatIntervalMs', options.sseHeartbeatIntervalMs ?? 20_000),
     maxBodyBytes: atLeast(1, 'maxBodyBytes', options.maxBodyBytes ?? 16 * MIB),
-    allowedOrigins: options.allowedOrigins ?? [],
-    allowedHosts: options.allowedHosts ?? [],
+    allowedOrigins: checked(
+      ORIGIN,
+      options.allowedOrigins ?? [],
+      'An allowed origin is written like https://app.example.com',
+    ),
+    allowedHosts: checked(
+      HOST,
+      options.allowedHosts ?? [],
+      'An allowed host is a name without scheme or port',
+    ),
     maxRequestsPerSecond:
       options.maxRequestsPerSecond && atLeast(1, 'maxRequestsPerSecond', options.maxRequestsPerSecond),
-    publicUrl: options.publicUrl?.replace(/\/$/, ''),
+    publicUrl: options.publicUrl && publicUrl(options.publicUrl),
     onError: options.onError ?? ((error) => console.error(error)),
   }
 }
@@ -67,6 +75,22 @@ export function resolveOptions(options: HandlerOptions): HandlerSettings {
 function atLeast(least: number, name: string, value: number): number {
   if (Number.isFinite(value) && value >= least) return value
   throw new RangeError(`${name} must be a number of at least ${least}, not ${value}`)
+}
+
+const ORIGIN = /^(?:https?:\/\/[^/\s]+|null)$/i
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+
+function checked(form: RegExp, names: '*' | readonly string[], rule: string): '*' | readonly string[] {
+  const wrong = names === '*' ? undefined : names.find((name) => !form.test(name))
+  if (wrong !== undefined) throw new RangeError(`${rule}, not ${wrong}.`)
+  return names
+}
+
+function publicUrl(url: string): string {
+  if (/^https?:\/\/[^/\s?#]+\/?$/i.test(url)) return url.replace(/\/$/, '')
+  throw new RangeError(
+    `The public URL is a scheme and a host, such as https://streams.example.com, not ${url}.`,
+  )
 }
 
 function streamRoot(basePath: string): string {

@@ -66,6 +66,21 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
   })
 })
 
+describe.each(ADAPTERS)('with streams at the root of the server, over %s', (adapter) => {
+  test.each(PATHS)('%s is a health check and no stream', async (path) => {
+    const rooted = await startTestServer({ streamBasePath: '/' })
+    const send = rooted.via(adapter)
+    const foreign = { host: 'probe.internal', 'content-type': 'text/plain' }
+    const created = await send('PUT', path, { headers: foreign, body: 'abc' })
+    const checked = await send('GET', path, { headers: foreign })
+    const stream = await send('PUT', '/a', { headers: { 'content-type': 'text/plain' }, body: 'abc' })
+    await rooted.close()
+
+    expect([created.status, checked.status, checked.text]).toEqual([405, 200, 'ok\n'])
+    expect(stream.status).toBe(201)
+  })
+})
+
 test('a probe of HTTP/1.0 that names no host is answered', async () => {
   const { replies } = await rawExchange(server.port, 'GET /healthz HTTP/1.0\r\n\r\n')
 

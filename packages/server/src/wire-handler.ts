@@ -94,7 +94,11 @@ async function route(context: WireContext, request: WireRequest): Promise<WireRe
   const questionMark = target.indexOf('?')
   const rawPath = questionMark < 0 ? target : target.slice(0, questionMark)
   const { streamRoot } = context.settings
-  if (!rawPath.startsWith(streamRoot)) return serveHealth(context, request, rawPath)
+  // Before the streams: where these are at the root, a health check is no stream's name.
+  if (HEALTH_PATHS.has(rawPath)) return serveHealth(context, request, rawPath)
+  if (!rawPath.startsWith(streamRoot)) {
+    return refuse({ kind: 'route-not-found', detail: `Streams are below ${streamRoot} on this server.` })
+  }
   const parsed = parseStreamPath(rawPath.slice(streamRoot.length))
   if (parsed.kind === 'control') return refuseControl(parsed.path)
   if (request.method === 'OPTIONS') return { status: 204, headers: PREFLIGHT_HEADERS, body: undefined }
@@ -115,15 +119,10 @@ function refuseControl(path: string): WireResponse {
 }
 
 function serveHealth(context: WireContext, request: WireRequest, path: string): WireResponse {
-  const isLiveness = path === '/healthz' || path === '/health'
-  if (!isLiveness && path !== '/readyz') {
-    const { streamRoot } = context.settings
-    return refuse({ kind: 'route-not-found', detail: `Streams are below ${streamRoot} on this server.` })
-  }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return refuse({ kind: 'method-not-allowed', allow: HEALTH_METHODS })
   }
-  if (!isLiveness && (context.routes() === undefined || context.isDraining())) {
+  if (path === '/readyz' && (context.routes() === undefined || context.isDraining())) {
     return refuse({ kind: 'busy', detail: 'The server is still starting, or about to stop.' })
   }
   const headers = [
