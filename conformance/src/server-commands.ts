@@ -1,30 +1,27 @@
-/** How each server under test is started. Nothing here knows what the servers do. */
+/** How each server under test is started: the real command, on either runtime, on a port of the system's choice. */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ServerCommand } from './server-process.ts'
 
 /** The repository's root; the same from `src` and from `dist`. */
 export const repositoryRoot: string = join(import.meta.dirname, '..', '..')
 
-/** Clearly below the 5 s limit of the suite's tests, two of which wait for a real time-out. */
-const longPollTimeoutMs = 400
-
-/** The built `millrace serve` command on Node, on a port of the system's choice. */
+/** `millrace serve` on Node: the node adapter. */
 export function nodeServer(storage: string): ServerCommand {
-  const millrace = join(repositoryRoot, 'packages', 'cli', 'bin', 'millrace.js')
-  const longPoll = ['--long-poll-timeout', `${longPollTimeoutMs}ms`]
-  return {
-    command: process.execPath,
-    args: [millrace, 'serve', '--port', '0', '--storage', storage, ...longPoll],
-    cwd: repositoryRoot,
-  }
+  return serverOn(process.execPath, storage)
 }
 
-/** The web-standard fetch handler, from its sources, under `Bun.serve`. */
+/** `millrace serve` on Bun: the fetch handler under `Bun.serve`. */
 export function bunServer(storage: string): ServerCommand {
-  const script = join(repositoryRoot, 'conformance', 'src', 'bun-server.ts')
-  return {
-    command: join(repositoryRoot, 'node_modules', '.bin', 'bun'),
-    args: ['--conditions=millrace-source', script, storage, `${longPollTimeoutMs}`],
-    cwd: repositoryRoot,
-  }
+  return serverOn(join(repositoryRoot, 'node_modules', '.bin', 'bun'), storage)
+}
+
+function serverOn(command: string, storage: string): ServerCommand {
+  const millrace = join(repositoryRoot, 'packages', 'cli', 'bin', 'millrace.js')
+  // Clearly below the 5 s limit of the suite's tests, two of which wait for a real time-out.
+  const args = [millrace, 'serve', '--port', '0', '--storage', storage, '--long-poll-timeout', '400ms']
+  if (storage === 'memory') return { command, args, cwd: repositoryRoot }
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-conformance-'))
+  return { command, args: [...args, '--data-dir', dataDir], cwd: repositoryRoot, temporaryFolder: dataDir }
 }

@@ -17,6 +17,8 @@ export interface ServerCommand {
   readonly startTimeoutMs?: number
   /** How long it may take to end after SIGTERM before it gets SIGKILL; 5,000 unless given. */
   readonly stopTimeoutMs?: number
+  /** Removed once the server is gone. */
+  readonly temporaryFolder?: string
 }
 
 /** A running server. */

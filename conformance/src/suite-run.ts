@@ -2,6 +2,7 @@
  * One row of the conformance matrix: the published suite against one server process.
  * A row's file is named `<runtime>-<storage>.test.ts`; the requirements run counts its tests.
  */
+import { rm } from 'node:fs/promises'
 import { runConformanceTests } from '@durable-streams/server-conformance-tests'
 import { afterAll, beforeAll } from 'vitest'
 import { type ServerCommand, type ServerProcess, startServer } from './server-process.ts'
@@ -22,6 +23,7 @@ export function runSuite(command: ServerCommand): void {
 
   afterAll(async () => {
     await server?.stop()
+    if (command.temporaryFolder) await rm(command.temporaryFolder, { recursive: true, force: true })
   }, 10_000)
 
   runConformanceTests(options)

@@ -91,6 +91,7 @@ function toSettings(flags: ServeFlags, storage: string): ServeSettings {
     host: flags.host,
     port: flags.port,
     storage,
+    dataDir: flags.dataDir ?? './data',
     longPollTimeoutMs: flags.longPollTimeout,
     sseReconnectIntervalMs: flags.sseReconnectInterval,
     streamBasePath: flags.streamBasePath,
@@ -107,9 +108,11 @@ const program = new Command('millrace')
 
 addServeFlags(program.command('serve').description('run a server'))
   .addOption(
-    new Option('--storage <mode>', `where streams are kept: ${STORAGE_MODES.join(', ')}`).default('memory'),
+    new Option('--storage <mode>', `where streams are kept: ${STORAGE_MODES.join(', ')}`).default(
+      'file-durable',
+    ),
   )
-  .option('--data-dir <path>', 'directory of the file storage modes')
+  .option('--data-dir <path>', 'directory of the file storage modes (default: "./data")')
   .addHelpText(
     'after',
     '\nExamples:\n  millrace serve\n  millrace serve --port 0 --storage memory\n  millrace serve --host 0.0.0.0 --allow-host streams.example.com',
@@ -118,7 +121,7 @@ addServeFlags(program.command('serve').description('run a server'))
     if (flags.dataDir !== undefined && flags.storage === 'memory') {
       throw new UsageError('--data-dir has no effect with --storage memory: leave it out.')
     }
-    return serve(toSettings(flags, flags.storage ?? 'memory'))
+    return serve(toSettings(flags, flags.storage ?? 'file-durable'))
   })
 
 addServeFlags(program.command('dev').description('run a server in memory, for trying things out')).action(

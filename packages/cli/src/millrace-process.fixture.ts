@@ -1,5 +1,8 @@
 /** Runs the built `millrace` command as people do: a process of its own, seen through its output and its exit. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const COMMAND = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
@@ -77,7 +80,10 @@ export async function startMillrace(
 
 function start(args: readonly string[], environment: Environment): ChildProcess {
   const env = plainEnvironment(environment)
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Each process has a working directory of its own, and with it a data directory of its own.
+  const cwd = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
+  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  child.once('exit', () => rmSync(cwd, { recursive: true, force: true }))
   // A test run that is broken off leaves no process behind.
   const kill = (): void => void child.kill('SIGKILL')
   process.once('exit', kill)

@@ -1,5 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 const root = new URL('../../../', import.meta.url)
@@ -19,10 +21,14 @@ const CURL_TIMED_OUT = 28
 
 let server: ReturnType<typeof spawn>
 let url = ''
+const folder = mkdtempSync(join(tmpdir(), 'millrace-readme-'))
 
 beforeAll(async () => {
   const bin = new URL('packages/cli/bin/millrace.js', root).pathname
-  server = spawn(process.execPath, [bin, 'serve', '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  server = spawn(process.execPath, [bin, 'serve', '--port', '0'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   url = await new Promise((resolve, reject) => {
     let output = ''
     server.once('exit', (code) => reject(new Error(`the server ended with ${code}: ${output}`)))
@@ -34,8 +40,11 @@ beforeAll(async () => {
   })
 })
 
-afterAll(() => {
+afterAll(async () => {
+  const ended = new Promise((resolve) => server.once('exit', resolve))
   server.kill()
+  await ended
+  rmSync(folder, { recursive: true, force: true })
 })
 
 function runShell(command: string): Promise<{ readonly code: number; readonly output: string }> {

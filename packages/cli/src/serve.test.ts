@@ -96,7 +96,7 @@ describe('serve', () => {
 
     expect(stdout).toContain(`Millrace is listening on ${url}\n`)
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
-    expect(stdout).toMatch(/^Storage: memory \(in memory only: .*lost.*\)$/m)
+    expect(stdout).toMatch(/^Storage: file-durable in \.\/data \(what was answered survives .*power cut\)$/m)
     expect(stdout.match(/^ {2}curl .*$/gm)?.length).toBe(3)
     expect(stderr).toBe('')
   })

@@ -1,13 +1,16 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
 import { createServer, type MillraceServer } from '@millrace/server'
+import { DiskLocked, ForeignDirectory, JournalDamaged } from '@millrace/storage-file'
 import { coloursFor } from './colours.ts'
-import { findMode, type OpenMode } from './storage-mode.ts'
+import { findMode, type OpenMode, STORAGE_MODES, type StorageHooks } from './storage-mode.ts'
 
 /** Settings of a server as the command line gives them. */
 export interface ServeSettings {
   readonly host: string
   readonly port: number
   readonly storage: string
+  /** Directory of the file modes. */
+  readonly dataDir: string
   readonly longPollTimeoutMs: number
   readonly sseReconnectIntervalMs: number
   readonly streamBasePath: string
@@ -24,7 +27,10 @@ export class UsageError extends Error {
 /** Runs a server until it is told to stop by SIGINT or SIGTERM. */
 export async function serve(settings: ServeSettings): Promise<void> {
   const mode = findMode(settings.storage)
-  if ('refusal' in mode) throw new UsageError(mode.refusal)
+  if (mode === undefined) {
+    const known = STORAGE_MODES.join(', ')
+    throw new UsageError(`There is no storage mode ${settings.storage}. Choose one of: ${known}.`)
+  }
   const server = await start(settings, mode)
   stopOnSignal(server)
   console.log(greeting(server, settings, mode))
@@ -41,7 +47,7 @@ async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceS
   const { host, port, longPollTimeoutMs, sseReconnectIntervalMs, streamBasePath, publicUrl } = settings
   try {
     return await createServer({
-      storage: mode.open(),
+      storage: mode.open(settings.dataDir, hooks),
       host,
       port,
       longPollTimeoutMs,
@@ -56,29 +62,70 @@ async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceS
   }
 }
 
+/** What recovery did is worth a line only if there was something to recover. */
+const hooks: StorageHooks = {
+  onRecovered({ isClean, replayedRecords, cutBytes }) {
+    if (isClean) return
+    const cut = cutBytes === 0 ? '' : ` ${cutBytes} bytes that were never acknowledged were cut off.`
+    console.log(
+      `Recovered: ${replayedRecords} writes replayed from the journal.${cut} Nothing acknowledged was lost.`,
+    )
+  },
+  onPoisoned(error) {
+    console.error(error)
+    console.error(
+      'A write to the data directory failed. Reads go on; writes are refused until the next start.',
+    )
+  },
+}
+
 function anyOr(names: readonly string[]): '*' | readonly string[] {
   return names.includes('*') ? '*' : names
 }
 
-function explain(error: unknown, { host, port }: ServeSettings): unknown {
+function explain(error: unknown, { host, port, dataDir }: ServeSettings): unknown {
   if (error instanceof RangeError) return new UsageError(error.message)
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (error instanceof DiskLocked || error instanceof ForeignDirectory || error instanceof JournalDamaged) {
+    return new UsageError(error.message)
+  }
+  const { code, syscall } = systemError(error)
   switch (code) {
     case 'EADDRINUSE':
       return new UsageError(
         `Port ${port} is in use. Choose another with --port, or let --port 0 find a free one.`,
       )
-    case 'EACCES':
-      return new UsageError(
-        `Port ${port} needs more rights than this user has. Choose one above 1023 with --port.`,
-      )
     case 'EADDRNOTAVAIL':
     case 'EAI_AGAIN':
     case 'ENOTFOUND':
       return new UsageError(`${host} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all.`)
+    case 'EACCES':
+      if (syscall === 'listen') {
+        return new UsageError(
+          `Port ${port} needs more rights than this user has. Choose one above 1023 with --port.`,
+        )
+      }
+      return new UsageError(
+        `This user may not write to ${dataDir}. Choose another directory with --data-dir.`,
+      )
     default:
-      return error
+      return isAboutPath(error, dataDir)
+        ? new UsageError(
+            `${dataDir} cannot be used as data directory (${String(code)}). Choose another with --data-dir.`,
+          )
+        : error
   }
+}
+
+function isAboutPath(error: unknown, dataDir: string): boolean {
+  return (
+    error instanceof Error && 'path' in error && String(error.path).includes(dataDir.replace(/^\.\//, ''))
+  )
+}
+
+function systemError(error: unknown): { readonly code: unknown; readonly syscall: unknown } {
+  if (!(error instanceof Error)) return { code: undefined, syscall: undefined }
+  const code = 'code' in error ? error.code : undefined
+  return { code, syscall: 'syscall' in error ? error.syscall : undefined }
 }
 
 function greeting(server: MillraceServer, settings: ServeSettings, mode: OpenMode): string {
@@ -86,7 +133,7 @@ function greeting(server: MillraceServer, settings: ServeSettings, mode: OpenMod
   const stream = `${server.url}${settings.streamBasePath.replace(/\/$/, '')}/hello`
   return [
     `${bold('Millrace')} is listening on ${cyan(server.url)}`,
-    `Storage: ${mode.name} (${mode.promise})`,
+    `Storage: ${mode.name}${mode.usesDataDir ? ` in ${settings.dataDir}` : ''} (${mode.promise})`,
     '',
     'Try:',
     `  curl -X PUT -H 'Content-Type: application/json' ${stream}`,

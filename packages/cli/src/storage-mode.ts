@@ -1,28 +1,52 @@
-/** Storage modes by name: what each promises, and which ones this build can open. */
+/** Storage modes by name: what each promises, and how it is opened. */
 import { memoryStorage, type StreamStorage } from '@millrace/server'
+import { type Durability, fileStorage, type RecoveryReport } from '@millrace/storage-file'
 
 /** A mode that can be opened. */
 export interface OpenMode {
   readonly name: string
-  /** What the mode promises, as a sentence for the person who starts the server. */
+  /** What the mode promises, as a phrase for the person who starts the server. */
   readonly promise: string
-  open(): StreamStorage
+  readonly usesDataDir: boolean
+  open(dataDir: string, hooks: StorageHooks): Promise<StreamStorage>
 }
 
-/** Modes a user may ask for, aliases included. */
+/** What a store tells the person who runs it. */
+export interface StorageHooks {
+  onRecovered(report: RecoveryReport): void
+  onPoisoned(error: unknown): void
+}
+
+/** Modes a user may ask for. */
 export const STORAGE_MODES: readonly string[] = ['memory', 'file-fast', 'file-durable', 'acid']
 
-/** A mode, or a sentence that says why it cannot be had. */
-export function findMode(name: string): OpenMode | { readonly refusal: string } {
-  if (name === 'memory') {
-    return {
-      name,
-      promise: 'in memory only: everything is lost when this process ends',
-      open: () => memoryStorage(),
-    }
-  }
-  if (STORAGE_MODES.includes(name)) {
-    return { refusal: `Storage mode ${name} is not part of this version yet. Start with --storage memory.` }
-  }
-  return { refusal: `There is no storage mode ${name}. Choose one of: ${STORAGE_MODES.join(', ')}.` }
+const MEMORY: OpenMode = {
+  name: 'memory',
+  promise: 'in memory only: everything is lost when this process ends',
+  usesDataDir: false,
+  open: () => Promise.resolve(memoryStorage()),
+}
+
+function fileMode(durability: Durability, promise: string): OpenMode {
+  const open: OpenMode['open'] = (dataDir, hooks) => fileStorage({ dataDir, durability, ...hooks })
+  return { name: durability, promise, usesDataDir: true, open }
+}
+
+const DURABLE = fileMode('file-durable', 'what was answered survives a crash and a power cut')
+const FAST = fileMode('file-fast', 'what was answered survives a crash; a power cut may take the last second')
+
+const MODES: ReadonlyMap<string, OpenMode> = new Map([
+  ['memory', MEMORY],
+  ['file-durable', DURABLE],
+  ['file', DURABLE],
+  ['durable', DURABLE],
+  ['acid', DURABLE],
+  ['redb', DURABLE],
+  ['file-fast', FAST],
+  ['fast', FAST],
+])
+
+/** The mode of a name or an alias, whatever its case; `undefined` if there is none. */
+export function findMode(name: string): OpenMode | undefined {
+  return MODES.get(name.toLowerCase())
 }

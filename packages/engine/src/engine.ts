@@ -214,6 +214,11 @@ export class Engine {
     }
   }
 
+  /** Why writes are refused for good, as a sentence for operators; `undefined` while all is well. */
+  refusesWrites(): string | undefined {
+    return this.#storage.refusesWrites?.()
+  }
+
   /** Ends all live readers; new ones do not wait any more. Writes and plain reads go on until `close`. */
   endLiveReaders(): void {
     this.#reading.live.close()

@@ -99,5 +99,7 @@ export interface StreamStorage {
   list(prefix: string, after: StreamPath | undefined, limit: number): Eventual<readonly StreamSummary[]>
   /** Streams whose due time is at or before an instant, earliest first. They stay due until they change. */
   due(atOrBeforeMs: number, limit: number): Eventual<readonly DueEntry[]>
+  /** Why the store takes no writes any more, as a sentence; `undefined` while it does. Absent: it always does. */
+  refusesWrites?(): string | undefined
   close(): Promise<void>
 }

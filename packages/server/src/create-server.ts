@@ -37,7 +37,9 @@ export const DEFAULT_PORT = 4437
 /** Opens the store, listens, and resolves when requests are served; rejects if either fails. */
 export async function createServer(options: ServerOptions): Promise<MillraceServer> {
   const host = options.host ?? '127.0.0.1'
-  const handler = createHandler({ ...options, allowedHosts: withHost(options.allowedHosts, host) })
+  // Nothing listens before recovery is over: whoever connects is served.
+  const storage = await options.storage
+  const handler = createHandler({ ...options, storage, allowedHosts: withHost(options.allowedHosts, host) })
   let listener: Listener
   try {
     await handler.ready

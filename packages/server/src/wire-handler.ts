@@ -122,9 +122,8 @@ function serveHealth(context: WireContext, request: WireRequest, path: string): 
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return refuse({ kind: 'method-not-allowed', allow: HEALTH_METHODS })
   }
-  if (path === '/readyz' && (context.routes() === undefined || context.isDraining())) {
-    return refuse({ kind: 'busy', detail: 'The server is still starting, or about to stop.' })
-  }
+  const unready = path === '/readyz' ? whyUnready(context) : undefined
+  if (unready !== undefined) return refuse({ kind: 'busy', detail: unready })
   const headers = [
     'Content-Type',
     'text/plain; charset=utf-8',
@@ -134,6 +133,12 @@ function serveHealth(context: WireContext, request: WireRequest, path: string): 
     '3',
   ]
   return { status: 200, headers, body: OK_BODY }
+}
+
+function whyUnready(context: WireContext): string | undefined {
+  const routes = context.routes()
+  if (routes === undefined || context.isDraining()) return 'The server is still starting, or about to stop.'
+  return routes.engine.refusesWrites()
 }
 
 const INTERNAL: Problem = {

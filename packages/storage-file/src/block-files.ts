@@ -1,0 +1,159 @@
+/**
+ * Block files: immutable blocks, written once by a checkpoint, read with positioned reads off the main thread. It
+ * knows places, not streams; which block is where is the home's business.
+ */
+import { type Block, BlockDamaged, decodeBlock, encodeBlock } from './block-codec.ts'
+import { checksum } from './checksum.ts'
+import type { Disk, DiskFile } from './disk.ts'
+import type { StoreLimits } from './limits.ts'
+import { OpenFiles } from './open-files.ts'
+import type { BlockPlace } from './state-codec.ts'
+
+/** Folder of the block files in the data directory. */
+export const BLOCK_FOLDER = 'blocks'
+/** Bytes in front of the first block of a file. */
+export const BLOCK_FILE_HEADER_BYTES = 64
+const MAGIC = Buffer.from('MILLRB01', 'latin1')
+const WRITE_BYTES = 1024 * 1024
+
+/** The file of blocks with a number. */
+export function blockFileName(file: number): string {
+  return `${BLOCK_FOLDER}/${String(file).padStart(10, '0')}.blk`
+}
+
+/** The number of a block file, or `undefined` if it is not one. */
+export function blockFileNumber(fileName: string): number | undefined {
+  const match = /^([0-9]{10})\.blk$/.exec(fileName)
+  return match?.[1] === undefined ? undefined : Number(match[1])
+}
+
+function fileHeader(file: number): Buffer {
+  const header = Buffer.alloc(BLOCK_FILE_HEADER_BYTES)
+  MAGIC.copy(header, 0)
+  header.writeUInt32LE(file, 8)
+  header.writeUInt32LE(checksum(header.subarray(0, 12)), 12)
+  return header
+}
+
+interface WritingFile {
+  readonly number: number
+  readonly file: DiskFile
+  /** Bytes on disk. */
+  writtenBytes: number
+  gathered: Buffer[]
+  gatheredBytes: number
+  isNew: boolean
+}
+
+/** Reads blocks, and writes those of one checkpoint at a time. */
+export class BlockFiles {
+  readonly #disk: Disk
+  readonly #limits: StoreLimits
+  readonly #open: OpenFiles
+  readonly #cache = new Map<string, Block>()
+  #cachedBytes = 0
+  #writing: WritingFile | undefined
+  #nextFile: number
+
+  constructor(disk: Disk, limits: StoreLimits, nextFile: number) {
+    this.#disk = disk
+    this.#limits = limits
+    this.#nextFile = nextFile
+    this.#open = new OpenFiles(disk, limits.openBlockFiles)
+  }
+
+  /** The file that blocks are being added to; it is never rewritten. */
+  get writingFile(): number | undefined {
+    return this.#writing?.number
+  }
+
+  /** A block, checked; throws `BlockDamaged` with the place if it is not what was written. */
+  async read(place: BlockPlace): Promise<Block> {
+    const key = `${place.file}:${place.at}`
+    const cached = this.#cache.get(key)
+    if (cached !== undefined) {
+      this.#cache.delete(key)
+      this.#cache.set(key, cached)
+      return cached
+    }
+    const bytes = await this.readRaw(place.file, place.at, place.sizeBytes)
+    try {
+      const block = decodeBlock(bytes)
+      if (block.from !== place.from || block.to !== place.to) throw new BlockDamaged('it is another block')
+      this.#keep(key, block)
+      return block
+    } catch (error) {
+      if (!(error instanceof BlockDamaged)) throw error
+      const where = `bytes ${place.from} to ${place.to}, at ${place.at} in ${blockFileName(place.file)}`
+      throw new BlockDamaged(`The block with ${where} is damaged: ${error.message}.`)
+    }
+  }
+
+  /** Adds a block; it may be read at its place, and the place may be remembered, after `sync`. */
+  async add(block: Block): Promise<BlockPlace> {
+    const bytes = encodeBlock(block)
+    const writing = await this.#writingFile()
+    const at = writing.writtenBytes + writing.gatheredBytes
+    writing.gathered.push(bytes)
+    writing.gatheredBytes += bytes.length
+    if (writing.gatheredBytes >= WRITE_BYTES) await flush(writing)
+    return { file: writing.number, at, sizeBytes: bytes.length, from: block.from, to: block.to }
+  }
+
+  /** Makes every block added so far survive a power cut, its file's entry in the folder included. */
+  async sync(): Promise<void> {
+    const writing = this.#writing
+    if (writing === undefined) return
+    await flush(writing)
+    await writing.file.sync()
+    if (writing.isNew) await this.#disk.syncFolder(BLOCK_FOLDER)
+    writing.isNew = false
+    if (writing.writtenBytes < this.#limits.blockFileBytes) return
+    this.#writing = undefined
+    await writing.file.close()
+  }
+
+  /** Removes a file that nothing names any more. */
+  async remove(number: number): Promise<void> {
+    await this.#open.release(blockFileName(number))
+    await this.#disk.remove(blockFileName(number))
+  }
+
+  async close(): Promise<void> {
+    await this.#open.close()
+    await this.#writing?.file.close()
+  }
+
+  /** The raw bytes of a file, for whoever looks for the blocks in it. */
+  readRaw(number: number, at: number, length: number): Promise<Uint8Array> {
+    return this.#open.use(blockFileName(number), (file) => file.read(at, length))
+  }
+
+  async #writingFile(): Promise<WritingFile> {
+    if (this.#writing !== undefined) return this.#writing
+    const number = this.#nextFile++
+    const file = await this.#disk.create(blockFileName(number))
+    await file.write(0, [fileHeader(number)])
+    this.#writing = { number, file, writtenBytes: BLOCK_FILE_HEADER_BYTES, gathered: [], gatheredBytes: 0, isNew: true }
+    return this.#writing
+  }
+
+  #keep(key: string, block: Block): void {
+    this.#cache.set(key, block)
+    this.#cachedBytes += block.payload.length
+    for (const [oldest, { payload }] of this.#cache) {
+      if (this.#cachedBytes <= this.#limits.blockCacheBytes) return
+      this.#cache.delete(oldest)
+      this.#cachedBytes -= payload.length
+    }
+  }
+}
+
+async function flush(writing: WritingFile): Promise<void> {
+  const { gathered, writtenBytes } = writing
+  if (gathered.length === 0) return
+  await writing.file.write(writtenBytes, gathered)
+  writing.writtenBytes += writing.gatheredBytes
+  writing.gathered = []
+  writing.gatheredBytes = 0
+}

@@ -1,0 +1,177 @@
+/**
+ * A checkpoint moves a layer into blocks and home. Order of effects, each step durable before the next: the journal
+ * records of the layer; blocks and their files; the home, transaction by transaction, the applied sequence in the
+ * last one. Then, and only then, journal segments and dead block files may go.
+ *
+ * The home need not be changed in one transaction: each holds a stream's state together with its blocks, and replay
+ * skips a change whose stream in the home is already past it. So a crash between two of them is harmless.
+ */
+import { dueAtMs, ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
+import type { Block } from './block-codec.ts'
+import { cutIntoBlocks, isWorthMerging, type Run } from './block-cutter.ts'
+import type { BlockFiles } from './block-files.ts'
+import type { Home, HomeChange } from './home.ts'
+import { APPLIED_KEY, blockKey, blocksEnd, dueKey, fileKey, identityKey, keyAfter, streamKey } from './home-keys.ts'
+import type { Layer, LayerEntry } from './layer.ts'
+import type { StoreLimits } from './limits.ts'
+import {
+  type BlockPlace,
+  decodePlace,
+  decodeStream,
+  decodeUse,
+  encodePlace,
+  encodeStream,
+  encodeUse,
+  type FileUse,
+  type StoredStream,
+} from './state-codec.ts'
+
+/** What a checkpoint works on. */
+export interface CheckpointContext {
+  readonly home: Home
+  readonly blocks: BlockFiles
+  readonly limits: StoreLimits
+  /** Lets other work of the process go on. */
+  yieldTurn(): Promise<void>
+}
+
+/** Streams handled between two yields. */
+const STREAMS_PER_TURN = 50
+
+/** Writes a layer down; resolves when all of it is in blocks and home for good. */
+export async function writeLayer(context: CheckpointContext, layer: Layer): Promise<void> {
+  const writer = new LayerWriter(context)
+  let count = 0
+  for (const [path, entry] of layer.entries) {
+    await writer.write(path, entry, layer)
+    if (++count % STREAMS_PER_TURN === 0) await context.yieldTurn()
+  }
+  await writer.finish(layer.sequence)
+}
+
+/** The block that holds or begins at a position, as the home knows it; throws if the home names none. */
+export function findBlock(home: Home, id: StreamId, position: number): BlockPlace | undefined {
+  const [entry] = home.range(blockKey(id, position + 1), blocksEnd(id), 1)
+  return entry && decodePlace(entry[1])
+}
+
+class LayerWriter {
+  readonly #context: CheckpointContext
+  readonly #uses = new Map<number, FileUse>()
+  #changes: HomeChange[] = []
+
+  constructor(context: CheckpointContext) {
+    this.#context = context
+  }
+
+  async write(path: StreamPath, { state, version }: LayerEntry, layer: Layer): Promise<void> {
+    const { home, limits } = this.#context
+    const value = home.get(streamKey(path))
+    const old = value && decodeStream(value)
+    if (old !== undefined && old.state.id !== state?.id) await this.#forget(old)
+    if (old?.dueAtMs !== undefined) this.#changes.push([dueKey(old.dueAtMs, path), undefined])
+    if (state === undefined) {
+      this.#changes.push([streamKey(path), undefined])
+    } else {
+      const known = old?.state.id === state.id ? old : undefined
+      const stored = await this.#store(state.id, known?.stored ?? ownFrom(state), layer)
+      this.#changes.push([streamKey(path), encodeStream(state, version, stored)])
+      this.#changes.push([identityKey(state.id), Buffer.from(JSON.stringify([path, stored]))])
+      const due = dueAtMs(state)
+      if (due !== undefined) this.#changes.push([dueKey(due, path), new Uint8Array(0)])
+    }
+    if (this.#changes.length >= limits.transactionChanges) await this.#commit()
+  }
+
+  /** The last transaction says that everything before it is there. */
+  async finish(sequence: number): Promise<void> {
+    this.#changes.push([APPLIED_KEY, Buffer.from(String(sequence))])
+    await this.#commit()
+  }
+
+  /** Blocks first: the home never names one that a power cut could take back. */
+  async #commit(): Promise<void> {
+    const { home, blocks } = this.#context
+    await blocks.sync()
+    for (const [file, use] of this.#uses) this.#changes.push([fileKey(file), encodeUse(use)])
+    const changes = this.#changes
+    this.#changes = []
+    await home.commit(changes)
+  }
+
+  /** A purged incarnation: its blocks are dead space from now on. */
+  async #forget(old: StoredStream): Promise<void> {
+    const { id } = old.state
+    this.#changes.push([identityKey(id), undefined])
+    let from = blockKey(id, 0)
+    for (;;) {
+      const entries = this.#context.home.range(from, blocksEnd(id), STREAMS_PER_TURN)
+      for (const [key, value] of entries) this.#drop(key, decodePlace(value))
+      const last = entries.at(-1)
+      if (last === undefined || entries.length < STREAMS_PER_TURN) return
+      from = keyAfter(last[0])
+      await this.#context.yieldTurn()
+    }
+  }
+
+  #drop(key: string, place: BlockPlace): void {
+    this.#changes.push([key, undefined])
+    this.#use(place.file, 0, -place.sizeBytes)
+  }
+
+  /** Writes the new bytes of a stream; returns how far its blocks reach then. */
+  async #store(id: StreamId, stored: number, layer: Layer): Promise<number> {
+    const bytes = layer.bytes.get(id)
+    if (bytes === undefined || bytes.tail <= stored) return stored
+    if (bytes.from !== stored) throw new Error(`stream ${id} has blocks to ${stored}, but its layer starts at ${bytes.from}`)
+    const fresh: Run = {
+      id,
+      from: bytes.from,
+      to: bytes.tail,
+      units: [...bytes.units()],
+      bytes: (from, to) => Buffer.concat(bytes.read({ id, from, to })),
+    }
+    const run = await this.#withLast(fresh)
+    for (const block of cutIntoBlocks(run, this.#context.limits.blockBytes)) {
+      const place = await this.#context.blocks.add(block)
+      this.#changes.push([blockKey(id, place.to), encodePlace(place)])
+      this.#use(place.file, place.sizeBytes, place.sizeBytes)
+    }
+    return run.to
+  }
+
+  async #withLast(fresh: Run): Promise<Run> {
+    const { home, blocks, limits } = this.#context
+    const { id } = fresh
+    const value = home.get(blockKey(id, fresh.from))
+    const place = value && decodePlace(value)
+    if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes)) return fresh
+    const last = await blocks.read(place)
+    this.#drop(blockKey(id, place.to), place)
+    return joinRun(last, fresh)
+  }
+
+  #use(file: number, grownBytes: number, liveBytes: number): void {
+    const stored = this.#context.home.get(fileKey(file))
+    const known = this.#uses.get(file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
+    this.#uses.set(file, { sizeBytes: known.sizeBytes + grownBytes, liveBytes: known.liveBytes + liveBytes })
+  }
+}
+
+/** A block and what follows it; a unit that reaches over the border is one again. */
+function joinRun(last: Block, fresh: Run): Run {
+  const [firstFresh] = fresh.units
+  const lastUnit = last.units.at(-1)
+  const overlaps = firstFresh !== undefined && lastUnit !== undefined && lastUnit.from === firstFresh.from
+  return {
+    id: fresh.id,
+    from: last.from,
+    to: fresh.to,
+    units: [...(overlaps ? last.units.slice(0, -1) : last.units), ...fresh.units],
+    bytes(from, to) {
+      if (from >= fresh.from) return fresh.bytes(from, to)
+      const head = last.payload.subarray(from - last.from, Math.min(to, last.to) - last.from)
+      return to <= last.to ? head : Buffer.concat([head, fresh.bytes(last.to, to)])
+    },
+  }
+}

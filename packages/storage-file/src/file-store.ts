@@ -1,0 +1,354 @@
+/**
+ * The file store: journal, layers in memory, blocks and home as one `StreamStorage`. A failed write or sync poisons
+ * it: reads go on, writes are refused, and what happened is found out from the disk at the next start, never from
+ * memory.
+ */
+import {
+  type AppendUnit,
+  type Clock,
+  type Commit,
+  type CommitResult,
+  type DueEntry,
+  type Eventual,
+  Fault,
+  type StateChange,
+  type StorageTraits,
+  type StreamStorage,
+  type StreamSummary,
+  type Timer,
+  type Touch,
+  type VersionedState,
+} from '@millrace/engine'
+import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
+import type { BlockFiles } from './block-files.ts'
+import { writeLayer } from './checkpoint.ts'
+import { type Disk, DiskFull, type DiskLock } from './disk.ts'
+import type { Home } from './home.ts'
+import { streamKey } from './home-keys.ts'
+import type { Journal, JournalEntry } from './journal.ts'
+import { Layer, type LayerEntry } from './layer.ts'
+import type { StoreLimits } from './limits.ts'
+import { listStreams, streamsDue } from './listing.ts'
+import { reclaim } from './reclaim.ts'
+import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
+import { decodeStream } from './state-codec.ts'
+import { readOwn, type ReadSources, unitAround } from './stream-reader.ts'
+
+/** When an append is answered. */
+export type Durability = 'file-durable' | 'file-fast'
+
+/** The parts of a store, opened and recovered. */
+export interface StoreParts {
+  readonly disk: Disk
+  readonly lock: DiskLock
+  readonly home: Home
+  readonly blocks: BlockFiles
+  readonly journal: Journal
+  readonly limits: StoreLimits
+  readonly durability: Durability
+  readonly clock: Clock
+  /** What recovery replayed; the first checkpoint writes it down. */
+  readonly replayed: Layer
+  /** Told once, when the store stops taking writes. */
+  readonly onPoisoned: (error: unknown) => void
+}
+
+/** A store with the operations that only files have. */
+export interface FileStore extends StreamStorage {
+  /** Moves everything into blocks and home, so that the next start has nothing to replay. */
+  checkpoint(): Promise<void>
+  /** Why writes are refused; `undefined` while all is well. */
+  readonly poison: Error | undefined
+}
+
+/** Makes a store of its parts. */
+export function createFileStore(parts: StoreParts): FileStore {
+  return new OpenFileStore(parts)
+}
+
+class OpenFileStore implements FileStore {
+  readonly traits: StorageTraits = { durable: true, sharedBetweenProcesses: false, gathersCommits: true }
+  readonly #parts: StoreParts
+  readonly #sources: ReadSources
+  #active: Layer
+  #frozen: Layer | undefined
+  #checkpointing: Promise<void> | undefined
+  #checkpointTimer: Timer | undefined
+  #syncTimer: Timer | undefined
+  #touches = new Map<StreamPath, Touch>()
+  #writing: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+  poison: Error | undefined
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts
+    this.#active = parts.replayed
+    this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
+    if (this.#active.records > 0) this.#scheduleCheckpoint()
+  }
+
+  load(paths: readonly StreamPath[]): readonly (VersionedState | undefined)[] {
+    return paths.map((path) => {
+      const { state, version } = this.#entry(path)
+      return state && { state, version }
+    })
+  }
+
+  async commit(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
+    const turn = this.#writing.then(() => this.#commitInTurn(batch))
+    this.#writing = turn.catch(() => undefined)
+    return turn
+  }
+
+  read(range: OwnRange): Eventual<readonly Uint8Array[]> {
+    return readOwn(this.#sources, range)
+  }
+
+  unitAt(id: StreamId, position: number): Promise<AppendUnit> {
+    return unitAround(this.#sources, id, position)
+  }
+
+  touch(touches: readonly Touch[]): void {
+    for (const touch of touches) {
+      const entry = this.#entry(touch.path)
+      if (entry.state?.id !== touch.id) continue
+      this.#active.touch(touch, entry)
+      this.#touches.set(touch.path, touch)
+    }
+    if (this.#touches.size > 0) this.#scheduleSync()
+  }
+
+  list(prefix: string, after: StreamPath | undefined, limit: number): readonly StreamSummary[] {
+    return listStreams(this.#sources, prefix, after, limit)
+  }
+
+  due(atOrBeforeMs: number, limit: number): readonly DueEntry[] {
+    return streamsDue(this.#sources, atOrBeforeMs, limit)
+  }
+
+  refusesWrites(): string | undefined {
+    if (this.poison === undefined) return undefined
+    return 'A write to the data directory failed: writes are refused until the server is started again.'
+  }
+
+  async checkpoint(): Promise<void> {
+    while (this.#checkpointing !== undefined) await this.#checkpointing
+    // Twice where one that found the disk full comes first.
+    for (let turn = 0; turn < 2; turn++) {
+      this.#startCheckpoint()
+      await this.#checkpointing
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#checkpointTimer?.cancel()
+    this.#syncTimer?.cancel()
+    const { journal, blocks, home, lock } = this.#parts
+    try {
+      await this.#writing
+      if (this.poison === undefined) {
+        await this.#flushTouches()
+        await this.checkpoint()
+      }
+    } finally {
+      await journal.close()
+      await blocks.close()
+      await home.close()
+      await lock.release()
+    }
+  }
+
+  /** The newest state of a path, wherever it is. */
+  #entry(path: StreamPath): LayerEntry {
+    const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
+    if (found !== undefined) return found
+    const value = this.#parts.home.get(streamKey(path))
+    return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+  }
+
+  #layers(): readonly Layer[] {
+    return this.#frozen === undefined ? [this.#active] : [this.#active, this.#frozen]
+  }
+
+  async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
+    this.#refuseIfPoisoned()
+    const hasRoom = await this.#waitForRoom()
+    const results: CommitResult[] = batch.map(() => 'conflict')
+    if (!hasRoom && batch.some(addsBytes)) return batch.map(() => 'full')
+    const fitting = this.#withoutConflicts(batch)
+    const { journal, durability } = this.#parts
+    const written = await this.#guarded(async () => {
+      const count = await journal.append(fitting.map(({ commit }) => toEntry(commit)))
+      if (durability === 'file-durable') await journal.sync()
+      return count
+    })
+    if (durability === 'file-fast') this.#scheduleSync()
+    for (const [order, { commit, at }] of fitting.entries()) {
+      if (order >= written) {
+        results[at] = 'full'
+        continue
+      }
+      for (const change of commit.changes) this.#active.apply(toRecorded(change), this.#entry(change.path).state)
+      this.#active.records++
+      results[at] = 'durable'
+    }
+    this.#active.sequence = journal.sequence
+    this.#checkpointIfLarge()
+    return results
+  }
+
+  /** The commits whose versions match, each seen on top of those before it in the batch. */
+  #withoutConflicts(batch: readonly Commit[]): readonly { readonly commit: Commit; readonly at: number }[] {
+    const decided = new Map<StreamPath, Expected>()
+    return batch.flatMap((commit, at) => {
+      const matches = commit.changes.every(({ path, version, id }) => {
+        const expected = decided.get(path) ?? expectedOf(this.#entry(path))
+        return expected.version === version && (expected.id === undefined || expected.id === id)
+      })
+      for (const { path, next, version } of commit.changes) {
+        decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
+      }
+      return matches ? [{ commit, at }] : []
+    })
+  }
+
+  /** Runs an effect whose failure leaves the disk in a state that memory cannot know. */
+  async #guarded<T>(effect: () => Promise<T>): Promise<T> {
+    try {
+      return await effect()
+    } catch (error) {
+      this.#setPoison(error)
+      throw new Fault('unavailable', 'The store failed to write and takes no more writes.', error)
+    }
+  }
+
+  #setPoison(error: unknown): void {
+    if (this.poison !== undefined) return
+    this.poison = error instanceof Error ? error : new Error(String(error))
+    this.#parts.onPoisoned(error)
+  }
+
+  #refuseIfPoisoned(): void {
+    if (this.poison === undefined) return
+    throw new Fault('unavailable', 'The store failed to write earlier and takes no more writes.', this.poison)
+  }
+
+  /** At the memory bound appends wait for the checkpoint under way; false if it found the disk full. */
+  async #waitForRoom(): Promise<boolean> {
+    if (this.#isBelowBound()) return true
+    if (this.#checkpointing === undefined) this.#startCheckpoint()
+    await this.#checkpointing
+    this.#refuseIfPoisoned()
+    return this.#isBelowBound()
+  }
+
+  #isBelowBound(): boolean {
+    const used = this.#active.payloadBytes + (this.#frozen?.payloadBytes ?? 0)
+    return used < this.#parts.limits.maxTailBytes
+  }
+
+  #checkpointIfLarge(): void {
+    const { limits, journal } = this.#parts
+    const isLarge =
+      this.#active.payloadBytes >= limits.checkpointBytes ||
+      this.#active.records >= limits.checkpointRecords ||
+      journal.sizeBytes >= 4 * limits.segmentBytes
+    if (isLarge && this.#checkpointing === undefined) this.#startCheckpoint()
+    else this.#scheduleCheckpoint()
+  }
+
+  #scheduleCheckpoint(): void {
+    if (this.#checkpointTimer !== undefined || this.#isClosed) return
+    this.#checkpointTimer = this.#parts.clock.setTimer(this.#parts.limits.checkpointAfterMs, () => {
+      this.#checkpointTimer = undefined
+      if (this.#checkpointing === undefined) this.#startCheckpoint()
+    })
+  }
+
+  /** Freezes the newest layer and begins to write it down; or goes on with one that found the disk full. */
+  #startCheckpoint(): void {
+    if (this.poison !== undefined) return
+    if (this.#frozen === undefined) {
+      if (this.#active.entries.size === 0) return
+      this.#frozen = this.#active
+      this.#active = new Layer()
+      this.#active.sequence = this.#frozen.sequence
+    }
+    this.#checkpointing = this.#checkpointFrozen(this.#frozen).finally(() => {
+      this.#checkpointing = undefined
+    })
+  }
+
+  /** A full disk poisons nothing: the layer stays where it is, in the journal and in memory, and is tried again. */
+  async #checkpointFrozen(layer: Layer): Promise<void> {
+    try {
+      await this.#runCheckpoint(layer)
+    } catch (error) {
+      if (error instanceof DiskFull) this.#scheduleCheckpoint()
+      else this.#setPoison(error)
+    }
+  }
+
+  async #runCheckpoint(layer: Layer): Promise<void> {
+    const { journal, home, blocks, limits, disk, clock } = this.#parts
+    const yieldTurn = (): Promise<void> => new Promise((resolve) => clock.defer(resolve))
+    // Home and blocks may hold only what the journal would give again.
+    if (journal.synced < layer.sequence) await journal.sync()
+    await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+    this.#frozen = undefined
+    await journal.forget(layer.sequence)
+    await reclaim({ disk, home, blocks, limits, yieldTurn })
+  }
+
+  /** Renewed windows, and with `file-fast` everything else, reach the disk within a second. */
+  #scheduleSync(): void {
+    if (this.#syncTimer !== undefined || this.#isClosed) return
+    this.#syncTimer = this.#parts.clock.setTimer(this.#parts.limits.syncAfterMs, () => {
+      this.#syncTimer = undefined
+      const turn = this.#writing.then(() => this.#flushTouches())
+      this.#writing = turn.catch(() => undefined)
+    })
+  }
+
+  async #flushTouches(): Promise<void> {
+    if (this.poison !== undefined) return
+    const touches = [...this.#touches.values()]
+    this.#touches.clear()
+    const { journal } = this.#parts
+    await this.#guarded(async () => {
+      if (touches.length > 0) await journal.append([{ meta: encodeTouches(touches), payloads: [], frees: false }])
+      await journal.sync()
+    })
+    this.#active.sequence = journal.sequence
+  }
+}
+
+interface Expected {
+  readonly id: StreamId | undefined
+  readonly version: number
+}
+
+/** What was decided on top of a commit that did not happen does not happen either. */
+const REFUSED: Expected = { id: undefined, version: -1 }
+
+function expectedOf({ state, version }: LayerEntry): Expected {
+  return { id: state?.id, version }
+}
+
+function toEntry(commit: Commit): JournalEntry {
+  return {
+    meta: encodeMeta(commit),
+    payloads: commit.changes.flatMap(({ payload }) => payload ?? []),
+    frees: commit.changes.every(({ payload, version }) => payload === undefined && version > 0),
+  }
+}
+
+function addsBytes(commit: Commit): boolean {
+  return commit.changes.some(({ payload }) => payload !== undefined)
+}
+
+function toRecorded(change: StateChange): RecordedChange {
+  return change
+}

@@ -1,0 +1,66 @@
+/** The keys of the home. Numbers are padded so that bytewise order is numeric order. */
+import type { StreamId, StreamPath } from '@millrace/protocol'
+
+const DIGITS = 16
+
+function padded(number: number): string {
+  return String(number).padStart(DIGITS, '0')
+}
+
+/** A stream's state, by path: also the listing. */
+export function streamKey(path: StreamPath | string): string {
+  return `s/${path}`
+}
+
+/** The path and extent of a stream, by id. */
+export function identityKey(id: StreamId): string {
+  return `i/${id}`
+}
+
+/** A block, by stream and the position where it ends: the first key past a position is the block that holds it. */
+export function blockKey(id: StreamId, to: number): string {
+  return `b/${id}/${padded(to)}`
+}
+
+/** The end of a stream's blocks in key order. */
+export function blocksEnd(id: StreamId): string {
+  return prefixEnd(`b/${id}/`)
+}
+
+/** A due time, earliest first. */
+export function dueKey(dueAtMs: number, path: StreamPath): string {
+  return `d/${padded(Math.max(0, Math.ceil(dueAtMs)))}/${path}`
+}
+
+/** Greater than every due key up to an instant. */
+export function dueEnd(atOrBeforeMs: number): string {
+  return prefixEnd(`d/${padded(Math.max(0, Math.floor(atOrBeforeMs)))}/`)
+}
+
+/** Reads a due key, as `dueKey` made it. */
+export function parseDueKey(key: string): { readonly dueAtMs: number; readonly path: StreamPath } {
+  return { dueAtMs: Number(key.slice(2, 2 + DIGITS)), path: key.slice(3 + DIGITS) as StreamPath }
+}
+
+/** The least key that is greater than this one, for keys that go on in printable ASCII. */
+export function keyAfter(key: string): string {
+  return `${key}\x01`
+}
+
+/** Use of a block file. */
+export function fileKey(file: number): string {
+  return `f/${padded(file)}`
+}
+
+/** The number in a block file's key. */
+export function fileOf(key: string): number {
+  return Number(key.slice(2))
+}
+
+/** The journal sequence up to which the home holds everything. */
+export const APPLIED_KEY = 'm/applied'
+
+/** Greater than every key that starts with `prefix` and goes on in printable ASCII. */
+export function prefixEnd(prefix: string): string {
+  return `${prefix}\x7f`
+}

@@ -1,0 +1,29 @@
+/**
+ * The home port: a sorted map from keys to values on disk, changed by atomic transactions. It keeps what must be
+ * found again without reading the journal. Reads are synchronous. Keys are ASCII strings, ordered bytewise.
+ */
+
+/** One change of a transaction; `undefined` removes the key. */
+export type HomeChange = readonly [key: string, value: Uint8Array | undefined]
+
+/** The sorted map. */
+export interface Home {
+  /** A copy that the caller may keep; throws `HomeCorrupt` if what is stored is not what was written. */
+  get(key: string): Uint8Array | undefined
+  /** Entries with `from <= key < to`, in order, at most `limit`. */
+  range(from: string, to: string, limit: number): readonly (readonly [key: string, value: Uint8Array])[]
+  /** One transaction: all changes or none. Resolves when it would survive a power cut, not before. */
+  commit(changes: readonly HomeChange[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** A stored value does not match its checksum. */
+export class HomeCorrupt extends Error {
+  override readonly name = 'HomeCorrupt'
+  readonly key: string
+
+  constructor(key: string) {
+    super(`the value stored under ${JSON.stringify(key)} is damaged`)
+    this.key = key
+  }
+}

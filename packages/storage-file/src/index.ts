@@ -1,0 +1,6 @@
+export { DiskLocked } from './disk.ts'
+export { type FileStorageOptions, fileStorage } from './file-storage.ts'
+export type { Durability, FileStore } from './file-store.ts'
+export { ForeignDirectory } from './format.ts'
+export { JournalDamaged } from './journal-reader.ts'
+export { type OpenOptions, openFileStore, type RecoveryReport } from './recovery.ts'

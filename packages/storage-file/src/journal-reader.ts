@@ -1,0 +1,149 @@
+/**
+ * Reads a journal back after a stop of any kind. The question it answers for every byte that does not parse: was it
+ * never promised (a torn tail, to be cut), or was it promised and is damaged (refuse to start)?
+ */
+import type { Disk } from './disk.ts'
+import {
+  isSegmentHeader,
+  JOURNAL_FOLDER,
+  SEGMENT_HEADER_BYTES,
+  type Segment,
+  segmentName,
+  segmentNumber,
+} from './journal-segment.ts'
+import type { RetiredSegment } from './journal.ts'
+import { decodeBody, isIntact, RECORD_ALIGN, RECORD_HEADER_BYTES, type RecordBody, readHeader, recordBytes } from './record-codec.ts'
+
+/** A record in its place. */
+export interface FoundRecord {
+  readonly sequence: number
+  readonly body: RecordBody
+}
+
+/** What is known once the journal has been read. */
+export interface JournalEnd {
+  readonly segments: readonly RetiredSegment[]
+  readonly nextSegment: number
+  readonly lastSequence: number
+  /** Bytes of records that were begun but never promised. */
+  readonly cutBytes: number
+}
+
+/** Bytes below the known-synced mark are not what was written; starting would lose acknowledged data silently. */
+export class JournalDamaged extends Error {
+  override readonly name = 'JournalDamaged'
+}
+
+/** Hands every record to `apply`, in order. Throws `JournalDamaged` rather than leaving one out. */
+export async function readJournal(disk: Disk, apply: (record: FoundRecord) => void): Promise<JournalEnd> {
+  const numbers = (await disk.list(JOURNAL_FOLDER)).flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b)
+  const segments: RetiredSegment[] = []
+  let lastSequence = 0
+  let cutBytes = 0
+  let damage: string | undefined
+  for (const number of numbers) {
+    const file = await disk.open(segmentName(number))
+    const segment: Segment = { number, file, sizeBytes: await file.size() }
+    const bytes = Buffer.from(await file.read(0, segment.sizeBytes))
+    const found = scan(bytes, number, lastSequence)
+    // A later segment is begun only after the whole of an earlier one was synced.
+    if (damage !== undefined && found.records.length > 0) throw new JournalDamaged(damage)
+    for (const record of found.records) {
+      apply({ sequence: record.sequence, body: decodeBody(record.bytes) })
+      lastSequence = record.sequence
+    }
+    if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
+    cutBytes += found.cutBytes
+    // What is cut must not be found again by a later recovery, when records follow in the next segment.
+    if (found.cutBytes > 0) await cut(segment, found.endBytes)
+    if (found.cutBytes > 0) damage = `${segmentName(number)}: a record is damaged before the segment's end`
+    segments.push({ segment, lastSequence })
+  }
+  return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes }
+}
+
+async function cut(segment: Segment, endBytes: number): Promise<void> {
+  await segment.file.truncate(endBytes)
+  await segment.file.sync()
+}
+
+interface ScannedRecord {
+  readonly sequence: number
+  readonly bytes: Buffer
+}
+
+interface Scan {
+  readonly records: readonly ScannedRecord[]
+  readonly cutBytes: number
+  /** Where the intact records end. */
+  readonly endBytes: number
+  readonly damage: string | undefined
+}
+
+function scan(bytes: Buffer, segment: number, before: number): Scan {
+  const records: ScannedRecord[] = []
+  if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), segment)) {
+    const beyond = firstIntact(bytes, SEGMENT_HEADER_BYTES, segment, before)
+    const damage = beyond && 'its header is damaged, but records follow'
+    return { records, cutBytes: 0, endBytes: SEGMENT_HEADER_BYTES, damage }
+  }
+  let sequence = before
+  let at = SEGMENT_HEADER_BYTES
+  for (;;) {
+    const record = intactAt(bytes, at, segment)
+    if (record === undefined) break
+    const header = readHeader(record, 0)
+    if (before !== 0 && header.sequence !== sequence + 1) {
+      const damage = `record ${header.sequence} follows record ${sequence} at byte ${at}`
+      return { records, cutBytes: 0, endBytes: at, damage }
+    }
+    before = sequence = header.sequence
+    records.push({ sequence, bytes: record })
+    at += recordBytes(header.bodyBytes)
+  }
+  const later = firstIntact(bytes, at, segment, sequence)
+  // What a later record knew to be synced was promised; if its predecessor is not there, it was lost since.
+  if (later !== undefined && later.synced > sequence) {
+    return { records, cutBytes: 0, endBytes: at, damage: `record ${sequence + 1} at byte ${at} is damaged` }
+  }
+  const cutBytes = later === undefined ? begunBytes(bytes, at, segment) : later.end - at
+  return { records, cutBytes, endBytes: at, damage: undefined }
+}
+
+/** The record that starts at a place, or `undefined` if no intact one of this segment does. */
+function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
+  if (at + RECORD_HEADER_BYTES > bytes.length) return undefined
+  const header = readHeader(bytes, at)
+  const end = at + RECORD_HEADER_BYTES + header.bodyBytes
+  if (header.segment !== segment || header.sequence === 0 || end > bytes.length) return undefined
+  const record = bytes.subarray(at, end)
+  return isIntact(record) ? record : undefined
+}
+
+interface Later {
+  readonly synced: number
+  readonly end: number
+}
+
+/** The intact record behind a damaged place that knows most; searched at every place a record could start. */
+function firstIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
+  let found: Later | undefined
+  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
+    if (bytes.readUInt32LE(at + 8) !== segment) continue
+    const record = intactAt(bytes, at, segment)
+    if (record === undefined) continue
+    const header = readHeader(record, 0)
+    if (header.sequence <= after) continue
+    found = { synced: Math.max(header.synced, found?.synced ?? 0), end: at + recordBytes(header.bodyBytes) }
+    at = found.end - RECORD_ALIGN
+  }
+  return found
+}
+
+/** Whether a record of this segment was begun at a place; a guess for the report, not for recovery. */
+function begunBytes(bytes: Buffer, at: number, segment: number): number {
+  if (at + RECORD_HEADER_BYTES > bytes.length) return 0
+  const header = readHeader(bytes, at)
+  if (header.segment !== segment || header.bodyBytes === 0) return 0
+  return Math.min(recordBytes(header.bodyBytes), bytes.length - at)
+}

@@ -1,0 +1,217 @@
+/**
+ * The journal: makes a batch of commits durable with one write and one sync, into segments that were allocated
+ * before. It is the only thing between an append and its answer. It does not know what records mean.
+ */
+import { type Disk, DiskFull } from './disk.ts'
+import { JOURNAL_FOLDER, prepareSegment, retireSegment, SEGMENT_HEADER_BYTES, type Segment } from './journal-segment.ts'
+import type { StoreLimits } from './limits.ts'
+import { RECORD_HEADER_BYTES, recordBytes, writeHeader } from './record-codec.ts'
+
+/** A record to be written: a descriptive part and the payloads it speaks of. */
+export interface JournalEntry {
+  readonly meta: Uint8Array
+  readonly payloads: readonly Uint8Array[]
+  /** It makes room: it may use the reserve when the disk is full. */
+  readonly frees: boolean
+}
+
+/** Where writing goes on after recovery. */
+export interface JournalStart {
+  /** Segments that still hold records, oldest first, with the last sequence in each. */
+  readonly old: readonly RetiredSegment[]
+  readonly nextSegment: number
+  readonly lastSequence: number
+}
+
+/** A full segment, kept until a checkpoint has applied all of it. */
+export interface RetiredSegment {
+  readonly segment: Segment
+  readonly lastSequence: number
+}
+
+/** Payloads from this size on are written from where they are; smaller ones are gathered into one buffer. */
+const GATHER_BYTES = 16 * 1024
+
+/** Appends records and forgets segments. One append at a time. */
+export class Journal {
+  readonly #disk: Disk
+  readonly #limits: StoreLimits
+  readonly #old: RetiredSegment[]
+  #current: Segment
+  #at = SEGMENT_HEADER_BYTES
+  #sequence: number
+  #synced: number
+  #next: Promise<Segment | DiskFull> | undefined
+  #nextNumber: number
+  #gather = Buffer.allocUnsafe(1024 * 1024)
+
+  private constructor(disk: Disk, limits: StoreLimits, start: JournalStart, current: Segment) {
+    this.#disk = disk
+    this.#limits = limits
+    this.#old = [...start.old]
+    this.#current = current
+    this.#sequence = start.lastSequence
+    this.#synced = start.lastSequence
+    this.#nextNumber = current.number + 1
+  }
+
+  /** Starts a fresh segment after everything recovery found. Throws `DiskFull` if there is no room for it. */
+  static async start(disk: Disk, limits: StoreLimits, start: JournalStart): Promise<Journal> {
+    const current = await prepareSegment(disk, start.nextSegment, limits.segmentBytes)
+    return new Journal(disk, limits, start, current)
+  }
+
+  /** Sequence of the newest record. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Sequence up to which everything survives a power cut. */
+  get synced(): number {
+    return this.#synced
+  }
+
+  /** Bytes written since the oldest segment that is still kept. */
+  get sizeBytes(): number {
+    return this.#old.length * this.#limits.segmentBytes + this.#at
+  }
+
+  /**
+   * Writes records, in order; returns how many of them there was room for. They survive the end of the process when
+   * this resolves, and a power cut after `sync`. Throws if the disk fails: then nothing more may be written.
+   */
+  async append(entries: readonly JournalEntry[]): Promise<number> {
+    let written = 0
+    while (written < entries.length) {
+      const fitting = this.#fitting(entries, written)
+      if (fitting > 0) {
+        await this.#write(entries.slice(written, written + fitting))
+        written += fitting
+      } else if (this.#isTooLarge(entries[written]) || !(await this.#roll())) {
+        return written
+      }
+    }
+    return written
+  }
+
+  /** Makes everything written so far survive a power cut. */
+  async sync(): Promise<void> {
+    const upTo = this.#sequence
+    if (upTo === this.#synced) return
+    await this.#current.file.sync()
+    this.#synced = Math.max(this.#synced, upTo)
+  }
+
+  /** Forgets segments whose records are all applied elsewhere, durably. */
+  async forget(appliedSequence: number): Promise<void> {
+    let isChanged = false
+    for (let oldest = this.#old[0]; oldest && oldest.lastSequence <= appliedSequence; oldest = this.#old[0]) {
+      this.#old.shift()
+      await retireSegment(this.#disk, oldest.segment)
+      isChanged = true
+    }
+    if (isChanged) await this.#disk.syncFolder(JOURNAL_FOLDER)
+  }
+
+  async close(): Promise<void> {
+    const next = await this.#next
+    if (next !== undefined && !(next instanceof DiskFull)) await next.file.close()
+    for (const { segment } of this.#old) await segment.file.close()
+    await this.#current.file.close()
+  }
+
+  /** No segment has room for it, however empty. */
+  #isTooLarge(entry: JournalEntry | undefined): boolean {
+    const room = this.#limits.segmentBytes - SEGMENT_HEADER_BYTES - this.#limits.reserveBytes
+    return entry !== undefined && sizeOf(entry) > room
+  }
+
+  /** How many of the next entries fit into what is left of the segment. */
+  #fitting(entries: readonly JournalEntry[], from: number): number {
+    let at = this.#at
+    let count = 0
+    for (let i = from; i < entries.length; i++) {
+      const entry = entries[i]
+      if (entry === undefined) break
+      const reserve = entry.frees ? 0 : this.#limits.reserveBytes
+      at += sizeOf(entry)
+      if (at > this.#current.sizeBytes - reserve) break
+      count++
+    }
+    return count
+  }
+
+  /** One write for as many records as fit. The previous segment is synced before a record lands in the next. */
+  async #write(entries: readonly JournalEntry[]): Promise<void> {
+    const pieces = this.#encode(entries)
+    const at = this.#at
+    for (const piece of pieces) this.#at += piece.length
+    this.#sequence += entries.length
+    await this.#current.file.write(at, pieces)
+    if (this.#at > this.#current.sizeBytes / 2) this.#prepareNext()
+  }
+
+  #encode(entries: readonly JournalEntry[]): readonly Uint8Array[] {
+    const gathered = entries.reduce((size, entry) => size + gatheredBytes(entry), 0)
+    if (gathered > this.#gather.length) this.#gather = Buffer.allocUnsafe(gathered * 2)
+    const pieces: Uint8Array[] = []
+    let from = 0
+    let at = 0
+    let sequence = this.#sequence
+    for (const { meta, payloads } of entries) {
+      const body = [meta, ...payloads]
+      const { number } = this.#current
+      sequence++
+      writeHeader(this.#gather, at, { segment: number, metaBytes: meta.length, sequence, synced: this.#synced }, body)
+      at += RECORD_HEADER_BYTES
+      let bodyBytes = 0
+      for (const piece of body) {
+        bodyBytes += piece.length
+        if (piece.length < GATHER_BYTES) {
+          this.#gather.set(piece, at)
+          at += piece.length
+        } else {
+          pieces.push(this.#gather.subarray(from, at), piece)
+          from = at
+        }
+      }
+      const padding = recordBytes(bodyBytes) - RECORD_HEADER_BYTES - bodyBytes
+      this.#gather.fill(0, at, at + padding)
+      at += padding
+    }
+    pieces.push(this.#gather.subarray(from, at))
+    return pieces
+  }
+
+  #prepareNext(): void {
+    this.#next ??= prepareSegment(this.#disk, this.#nextNumber, this.#limits.segmentBytes).catch((error) => {
+      if (error instanceof DiskFull) return error
+      throw error
+    })
+    // Whoever needs the segment sees the failure; until then it is nobody's.
+    this.#next.catch(() => undefined)
+  }
+
+  /** Goes on in the next segment; false if the disk has no room for it. */
+  async #roll(): Promise<boolean> {
+    this.#prepareNext()
+    const next = await this.#next
+    this.#next = undefined
+    if (next === undefined || next instanceof DiskFull) return false
+    await this.sync()
+    this.#old.push({ segment: this.#current, lastSequence: this.#sequence })
+    this.#current = next
+    this.#nextNumber = next.number + 1
+    this.#at = SEGMENT_HEADER_BYTES
+    return true
+  }
+}
+
+function sizeOf(entry: JournalEntry): number {
+  return recordBytes(entry.payloads.reduce((size, payload) => size + payload.length, entry.meta.length))
+}
+
+function gatheredBytes(entry: JournalEntry): number {
+  const small = entry.payloads.reduce((size, one) => size + (one.length < GATHER_BYTES ? one.length : 0), 0)
+  return RECORD_HEADER_BYTES + entry.meta.length + small + 2 * 8
+}

@@ -1,0 +1,51 @@
+/** Every bound and size of the file store, in one place. */
+
+/** Sizes that trade memory, start-up time and write amplification; all in bytes unless their name says otherwise. */
+export interface StoreLimits {
+  /** Size of a journal segment, allocated in full before it is used. */
+  readonly segmentBytes: number
+  /** Room at the end of the journal that only removals may use while the disk is full. */
+  readonly reserveBytes: number
+  /** Payload of a block at most. */
+  readonly blockBytes: number
+  /** A block file is closed once it is larger. */
+  readonly blockFileBytes: number
+  /** Payload in memory at which a checkpoint begins. */
+  readonly checkpointBytes: number
+  /** Records in memory at which a checkpoint begins. */
+  readonly checkpointRecords: number
+  /** Time after a change at which a checkpoint begins at the latest. */
+  readonly checkpointAfterMs: number
+  /** Payload in memory at which appends wait for the checkpoint under way. */
+  readonly maxTailBytes: number
+  /** Changes in one transaction of the home. */
+  readonly transactionChanges: number
+  /** Open block files. */
+  readonly openBlockFiles: number
+  /** Decoded blocks kept in memory. */
+  readonly blockCacheBytes: number
+  /** A block file is rewritten when less than this share of it is live. */
+  readonly liveShare: number
+  /** How long written records may stay unsynced with `file-fast`. */
+  readonly syncAfterMs: number
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** The sizes in force unless others are given. */
+export const DEFAULT_STORE_LIMITS: StoreLimits = {
+  segmentBytes: 32 * MIB,
+  reserveBytes: 256 * KIB,
+  blockBytes: 64 * KIB,
+  blockFileBytes: 128 * MIB,
+  checkpointBytes: 32 * MIB,
+  checkpointRecords: 50_000,
+  checkpointAfterMs: 10_000,
+  maxTailBytes: 192 * MIB,
+  transactionChanges: 400,
+  openBlockFiles: 64,
+  blockCacheBytes: 32 * MIB,
+  liveShare: 0.5,
+  syncAfterMs: 1000,
+}

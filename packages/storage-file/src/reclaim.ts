@@ -1,0 +1,105 @@
+/** Gives space back: removes block files that nothing names, and rewrites those that are mostly dead. */
+import { blockBytes } from './block-codec.ts'
+import { BLOCK_FOLDER, BLOCK_FILE_HEADER_BYTES, type BlockFiles, blockFileNumber } from './block-files.ts'
+import type { Disk } from './disk.ts'
+import { decodeBlock } from './block-codec.ts'
+import type { Home, HomeChange } from './home.ts'
+import { blockKey, fileKey, fileOf, prefixEnd } from './home-keys.ts'
+import type { StoreLimits } from './limits.ts'
+import { type BlockPlace, decodePlace, decodeUse, encodePlace, encodeUse, type FileUse } from './state-codec.ts'
+
+/** What reclaiming works on. */
+export interface ReclaimContext {
+  readonly disk: Disk
+  readonly home: Home
+  readonly blocks: BlockFiles
+  readonly limits: StoreLimits
+  yieldTurn(): Promise<void>
+}
+
+const SCAN_BYTES = 1024 * 1024
+
+/** Removes files of a checkpoint that did not come to its end: the home names no block in them. */
+export async function removeOrphans(disk: Disk, home: Home): Promise<number> {
+  let next = 1
+  let isChanged = false
+  for (const name of await disk.list(BLOCK_FOLDER)) {
+    const file = blockFileNumber(name)
+    if (file === undefined) continue
+    next = Math.max(next, file + 1)
+    if (home.get(fileKey(file)) !== undefined) continue
+    await disk.remove(`${BLOCK_FOLDER}/${name}`)
+    isChanged = true
+  }
+  if (isChanged) await disk.syncFolder(BLOCK_FOLDER)
+  return next
+}
+
+/** Frees what one checkpoint left behind: all empty files, and the deadest of the others if it is dead enough. */
+export async function reclaim(context: ReclaimContext): Promise<void> {
+  const { home, blocks, limits } = context
+  const dead: number[] = []
+  let deadest: { readonly file: number; readonly share: number } | undefined
+  for (const [key, value] of home.range('f/', prefixEnd('f/'), Number.POSITIVE_INFINITY)) {
+    const file = fileOf(key)
+    const use = decodeUse(value)
+    if (file === blocks.writingFile) continue
+    const share = use.liveBytes / Math.max(1, use.sizeBytes)
+    if (use.liveBytes <= 0) dead.push(file)
+    else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
+  }
+  if (deadest !== undefined) {
+    await rewrite(context, deadest.file)
+    dead.push(deadest.file)
+  }
+  if (dead.length === 0) return
+  // The home forgets a file before the disk does: a name without a file would look like damage.
+  await home.commit(dead.map((file) => [fileKey(file), undefined]))
+  for (const file of dead) await blocks.remove(file)
+  await context.disk.syncFolder(BLOCK_FOLDER)
+}
+
+/** Copies the live blocks of a file to where new blocks go, and points the home at the copies. */
+async function rewrite(context: ReclaimContext, file: number): Promise<void> {
+  const { home, blocks } = context
+  const changes: HomeChange[] = []
+  const uses = new Map<number, FileUse>()
+  for await (const block of blocksIn(context, file)) {
+    const key = blockKey(block.decoded.id, block.decoded.to)
+    const value = home.get(key)
+    const place = value && decodePlace(value)
+    if (place?.file !== file || place.at !== block.at) continue
+    const copy: BlockPlace = await blocks.add(block.decoded)
+    changes.push([key, encodePlace(copy)])
+    const stored = home.get(fileKey(copy.file))
+    const use = uses.get(copy.file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
+    uses.set(copy.file, { sizeBytes: use.sizeBytes + copy.sizeBytes, liveBytes: use.liveBytes + copy.sizeBytes })
+  }
+  await blocks.sync()
+  await home.commit([...changes, ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)])])
+}
+
+interface PlacedBlock {
+  readonly at: number
+  readonly decoded: ReturnType<typeof decodeBlock>
+}
+
+/** The blocks of a file in order, each checked. */
+async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIterator<PlacedBlock> {
+  const { blocks, home } = context
+  const stored = home.get(fileKey(file))
+  const end = BLOCK_FILE_HEADER_BYTES + (stored ? decodeUse(stored).sizeBytes : 0)
+  for (let at = BLOCK_FILE_HEADER_BYTES; at < end; ) {
+    const window = await blocks.readRaw(file, at, SCAN_BYTES)
+    let used = 0
+    for (;;) {
+      const size = blockBytes(window.subarray(used))
+      if (size === undefined || used + size > window.length) break
+      yield { at: at + used, decoded: decodeBlock(window.subarray(used, used + size)) }
+      used += size
+    }
+    if (used === 0) throw new Error(`block file ${file} cannot be read past byte ${at}`)
+    at += used
+    await context.yieldTurn()
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Opening a data directory: who owns it, what format it has, what the journal holds that blocks and home do not, and
+ * where writing goes on. Nothing is served before all of it is known.
+ */
+import type { Clock } from '@millrace/engine'
+import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
+import type { Disk, DiskLock } from './disk.ts'
+import { createFileStore, type Durability, type FileStore } from './file-store.ts'
+import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
+import type { Home } from './home.ts'
+import { APPLIED_KEY, streamKey } from './home-keys.ts'
+import { Journal } from './journal.ts'
+import { readJournal } from './journal-reader.ts'
+import { JOURNAL_FOLDER, segmentNumber } from './journal-segment.ts'
+import { Layer, type LayerEntry } from './layer.ts'
+import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
+import { removeOrphans } from './reclaim.ts'
+import type { RecordBody } from './record-codec.ts'
+import { decodeStream, textOf } from './state-codec.ts'
+
+/** How to open a store. */
+export interface OpenOptions {
+  readonly disk: Disk
+  /** Opens the home below the data directory; called once the directory is owned. */
+  openHome(): Promise<Home>
+  readonly durability: Durability
+  readonly clock: Clock
+  readonly limits?: Partial<StoreLimits>
+  readonly onPoisoned?: (error: unknown) => void
+  readonly onRecovered?: (report: RecoveryReport) => void
+}
+
+/** What opening a data directory found. */
+export interface RecoveryReport {
+  /** The last stop wrote everything down. */
+  readonly isClean: boolean
+  /** Journal records applied again. */
+  readonly replayedRecords: number
+  /** Bytes of writes that were begun but never acknowledged, cut off the end of the journal. */
+  readonly cutBytes: number
+}
+
+/** Opens a store, new or old. Rejects, changing nothing, when it is owned, foreign, or damaged. */
+export async function openFileStore(options: OpenOptions): Promise<FileStore> {
+  await assertOurs(options.disk)
+  const lock = await options.disk.lock()
+  try {
+    return await openOwned(options, lock)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function openOwned(options: OpenOptions, lock: DiskLock): Promise<FileStore> {
+  const { disk, durability, clock } = options
+  const limits = { ...DEFAULT_STORE_LIMITS, ...options.limits }
+  await openFormat(disk)
+  await disk.makeFolder(JOURNAL_FOLDER)
+  await disk.makeFolder(BLOCK_FOLDER)
+  await disk.syncFolder('')
+  const home = await options.openHome()
+  const applied = await appliedSequence(disk, home)
+  const replayed = new Layer()
+  const end = await readJournal(disk, ({ sequence, body }) => {
+    if (sequence <= applied) return
+    replay(home, replayed, body)
+    replayed.sequence = sequence
+    replayed.records++
+  })
+  // A crash took back the sync, not the write: what was replayed is promised from now on.
+  for (const { segment } of end.segments) await segment.file.sync()
+  const nextFile = await removeOrphans(disk, home)
+  const lastSequence = Math.max(applied, end.lastSequence)
+  replayed.sequence = lastSequence
+  const journal = await Journal.start(disk, limits, { old: end.segments, nextSegment: end.nextSegment, lastSequence })
+  options.onRecovered?.({
+    isClean: replayed.records === 0 && end.cutBytes === 0,
+    replayedRecords: replayed.records,
+    cutBytes: end.cutBytes,
+  })
+  return createFileStore({
+    disk,
+    lock,
+    home,
+    blocks: new BlockFiles(disk, limits, nextFile),
+    journal,
+    limits,
+    durability,
+    clock,
+    replayed,
+    onPoisoned: options.onPoisoned ?? (() => undefined),
+  })
+}
+
+/** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
+async function appliedSequence(disk: Disk, home: Home): Promise<number> {
+  const value = home.get(APPLIED_KEY)
+  if (value !== undefined) return Number(textOf(value))
+  const blocks = await disk.list(BLOCK_FOLDER)
+  const segments = await disk.list(JOURNAL_FOLDER)
+  if (blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)) {
+    throw new ForeignDirectory(
+      'The data directory has lost its home/ folder: put it back from a backup, or start with an empty directory.',
+    )
+  }
+  await home.commit([[APPLIED_KEY, Buffer.from('0')]])
+  return 0
+}
+
+/**
+ * Applies a record that the home may hold already, wholly or in part: a checkpoint writes several transactions. A
+ * change fits only the state it was decided on; any other state is past it, because states move in record order and
+ * a transaction holds whole streams.
+ */
+function replay(home: Home, layer: Layer, { changes, touches }: RecordBody): void {
+  for (const change of changes) {
+    const { state, version } = newest(home, layer, change.path)
+    const isNext = version === change.version && (state === undefined || state.id === change.id)
+    if (isNext) layer.apply(change, state)
+  }
+  for (const touch of touches) layer.touch(touch, newest(home, layer, touch.path))
+}
+
+function newest(home: Home, layer: Layer, path: Parameters<Layer['entries']['get']>[0]): LayerEntry {
+  const found = layer.entries.get(path)
+  if (found !== undefined) return found
+  const value = home.get(streamKey(path))
+  return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+}

@@ -1,0 +1,80 @@
+/** Values of the home: a stream's state, its blocks, and what is kept about block files. JSON, checked by the home. */
+import type { VersionedState } from '@millrace/engine'
+import { dueAtMs, ProducerTable, type StreamState } from '@millrace/protocol'
+
+/** A stream as the home keeps it. */
+export interface StoredStream extends VersionedState {
+  /** Everything below this position is in blocks. */
+  readonly stored: number
+  /** The key of its due entry, as an instant; `undefined` if it has none. */
+  readonly dueAtMs: number | undefined
+}
+
+/** Writes a stream's value. */
+export function encodeStream(state: StreamState, version: number, stored: number): Uint8Array {
+  const { producers, ...rest } = state
+  return Buffer.from(JSON.stringify({ version, stored, state: rest, producers: [...producers.entries()] }))
+}
+
+/** Reads a stream's value. */
+export function decodeStream(value: Uint8Array): StoredStream {
+  // The home's checksum has vouched for the shape: this is what `encodeStream` made.
+  const parsed = JSON.parse(textOf(value)) as {
+    readonly version: number
+    readonly stored: number
+    readonly state: Omit<StreamState, 'producers'>
+    readonly producers: Parameters<typeof ProducerTable.from>[0]
+  }
+  // JSON has no `undefined`: what is left out is put back, so that states compare and spread alike everywhere.
+  const state: StreamState = {
+    ...parsed.state,
+    closedBy: parsed.state.closedBy,
+    streamSeq: parsed.state.streamSeq,
+    fork: parsed.state.fork,
+    producers: ProducerTable.from(parsed.producers),
+  }
+  return { version: parsed.version, stored: parsed.stored, state, dueAtMs: dueAtMs(state) }
+}
+
+/** Where a block is: its file, its place in it, and the stream's bytes it holds. */
+export interface BlockPlace {
+  readonly file: number
+  readonly at: number
+  /** Whole block, header included. */
+  readonly sizeBytes: number
+  readonly from: number
+  readonly to: number
+}
+
+/** Writes a block's value. */
+export function encodePlace(place: BlockPlace): Uint8Array {
+  return Buffer.from(JSON.stringify([place.file, place.at, place.sizeBytes, place.from, place.to]))
+}
+
+/** Reads a block's value. */
+export function decodePlace(value: Uint8Array): BlockPlace {
+  const [file, at, sizeBytes, from, to] = JSON.parse(textOf(value)) as [number, number, number, number, number]
+  return { file, at, sizeBytes, from, to }
+}
+
+/** How much of a block file is in use. */
+export interface FileUse {
+  readonly sizeBytes: number
+  readonly liveBytes: number
+}
+
+/** Writes a block file's value. */
+export function encodeUse(use: FileUse): Uint8Array {
+  return Buffer.from(JSON.stringify([use.sizeBytes, use.liveBytes]))
+}
+
+/** Reads a block file's value. */
+export function decodeUse(value: Uint8Array): FileUse {
+  const [sizeBytes, liveBytes] = JSON.parse(textOf(value)) as [number, number]
+  return { sizeBytes, liveBytes }
+}
+
+/** Bytes of the home as text. */
+export function textOf(value: Uint8Array): string {
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString()
+}
