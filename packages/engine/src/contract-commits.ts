@@ -19,7 +19,9 @@ import type { StreamStorage } from './storage.ts'
 export function commitCases(group: ContractGroup): void {
   stateCases(group)
   fieldCases(group)
+  originCases(group)
   conflictCases(group)
+  wholeCases(group)
   batchCases(group)
   purgeCases(group)
 }
@@ -112,7 +114,9 @@ function fieldCases({ suite: { expect }, check }: ContractGroup): void {
     expect((stored?.state.producers ?? ProducerTable.empty).size).toBe(3000)
     expect(plainOf(stored)).toEqual(plainOf(a.state && { state: a.state, version: 3001 }))
   })
+}
 
+function originCases({ suite: { expect }, check }: ContractGroup): void {
   check('keeps every kind of expiry', async (storage) => {
     const at = { kind: 'at', instantMs: NOW + 0.5e9, text: '2026-01-06T18:53:20+00:00' } as const
     const streams = [{ kind: 'never' } as const, { kind: 'ttl', ttlSeconds: 0 } as const, at].map(
@@ -197,7 +201,9 @@ function conflictCases({ suite: { expect }, check }: ContractGroup): void {
     expect(await storage.commit([{ changes: [next] }])).toEqual(['conflict'])
     expect(await loadOne(storage, a.path)).toBe(undefined)
   })
+}
 
+function wholeCases({ suite: { expect }, check }: ContractGroup): void {
   check('a commit of several streams lands whole or not at all', async (storage) => {
     const [a, b, c] = [new ContractStream('a'), new ContractStream('b'), new ContractStream('c')]
     await commitAll(storage, a.create(), b.create())
