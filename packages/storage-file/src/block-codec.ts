@@ -54,7 +54,8 @@ export function blockBytes(start: Uint8Array): number | undefined {
 export function decodeBlock(source: Uint8Array): Block {
   const bytes = Buffer.from(source.buffer, source.byteOffset, source.length)
   if (blockBytes(bytes) !== bytes.length) throw new BlockDamaged('there is no block at this place')
-  if (checksum(bytes.subarray(8)) !== bytes.readUInt32LE(4)) throw new BlockDamaged('the checksum does not match')
+  if (checksum(bytes.subarray(8)) !== bytes.readUInt32LE(4))
+    throw new BlockDamaged('the checksum does not match')
   const payloadBytes = bytes.readUInt32LE(12)
   const unitsBytes = bytes.readUInt32LE(16)
   const idEnd = HEADER_BYTES + bytes.readUInt8(20)

@@ -134,7 +134,14 @@ export class BlockFiles {
     const number = this.#nextFile++
     const file = await this.#disk.create(blockFileName(number))
     await file.write(0, [fileHeader(number)])
-    this.#writing = { number, file, writtenBytes: BLOCK_FILE_HEADER_BYTES, gathered: [], gatheredBytes: 0, isNew: true }
+    this.#writing = {
+      number,
+      file,
+      writtenBytes: BLOCK_FILE_HEADER_BYTES,
+      gathered: [],
+      gatheredBytes: 0,
+      isNew: true,
+    }
     return this.#writing
   }
 

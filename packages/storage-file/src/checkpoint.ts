@@ -11,7 +11,16 @@ import type { Block } from './block-codec.ts'
 import { cutIntoBlocks, isWorthMerging, type Run } from './block-cutter.ts'
 import type { BlockFiles } from './block-files.ts'
 import type { Home, HomeChange } from './home.ts'
-import { APPLIED_KEY, blockKey, blocksEnd, dueKey, fileKey, identityKey, keyAfter, streamKey } from './home-keys.ts'
+import {
+  APPLIED_KEY,
+  blockKey,
+  blocksEnd,
+  dueKey,
+  fileKey,
+  identityKey,
+  keyAfter,
+  streamKey,
+} from './home-keys.ts'
 import type { Layer, LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import {
@@ -123,7 +132,8 @@ class LayerWriter {
   async #store(id: StreamId, stored: number, layer: Layer): Promise<number> {
     const bytes = layer.bytes.get(id)
     if (bytes === undefined || bytes.tail <= stored) return stored
-    if (bytes.from !== stored) throw new Error(`stream ${id} has blocks to ${stored}, but its layer starts at ${bytes.from}`)
+    if (bytes.from !== stored)
+      throw new Error(`stream ${id} has blocks to ${stored}, but its layer starts at ${bytes.from}`)
     const fresh: Run = {
       id,
       from: bytes.from,
@@ -145,7 +155,8 @@ class LayerWriter {
     const { id } = fresh
     const value = home.get(blockKey(id, fresh.from))
     const place = value && decodePlace(value)
-    if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes)) return fresh
+    if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes))
+      return fresh
     const last = await blocks.read(place)
     this.#drop(blockKey(id, place.to), place)
     return joinRun(last, fresh)

@@ -32,7 +32,7 @@ import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
 import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
 import { decodeStream } from './state-codec.ts'
-import { readOwn, type ReadSources, unitAround } from './stream-reader.ts'
+import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
 /** When an append is answered. */
 export type Durability = 'file-durable' | 'file-fast'
@@ -190,7 +190,8 @@ class OpenFileStore implements FileStore {
         results[at] = 'full'
         continue
       }
-      for (const change of commit.changes) this.#active.apply(toRecorded(change), this.#entry(change.path).state)
+      for (const change of commit.changes)
+        this.#active.apply(toRecorded(change), this.#entry(change.path).state)
       this.#active.records++
       results[at] = 'durable'
     }
@@ -318,7 +319,8 @@ class OpenFileStore implements FileStore {
     this.#touches.clear()
     const { journal } = this.#parts
     await this.#guarded(async () => {
-      if (touches.length > 0) await journal.append([{ meta: encodeTouches(touches), payloads: [], frees: false }])
+      if (touches.length > 0)
+        await journal.append([{ meta: encodeTouches(touches), payloads: [], frees: false }])
       await journal.sync()
     })
     this.#active.sequence = journal.sequence

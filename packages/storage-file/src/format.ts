@@ -20,7 +20,9 @@ export async function assertOurs(disk: Disk): Promise<void> {
   const strangers = (await disk.list('')).filter((name) => !OWN_NAMES.has(name))
   if (strangers.length === 0) return
   const some = strangers.slice(0, 3).join(', ')
-  throw new ForeignDirectory(`The data directory is not empty and not Millrace's (it has ${some}): choose another one.`)
+  throw new ForeignDirectory(
+    `The data directory is not empty and not Millrace's (it has ${some}): choose another one.`,
+  )
 }
 
 /** Marks a new directory as ours; to be called by its owner. */

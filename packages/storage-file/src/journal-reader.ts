@@ -3,6 +3,7 @@
  * never promised (a torn tail, to be cut), or was it promised and is damaged (refuse to start)?
  */
 import type { Disk } from './disk.ts'
+import type { RetiredSegment } from './journal.ts'
 import {
   isSegmentHeader,
   JOURNAL_FOLDER,
@@ -11,8 +12,15 @@ import {
   segmentName,
   segmentNumber,
 } from './journal-segment.ts'
-import type { RetiredSegment } from './journal.ts'
-import { decodeBody, isIntact, RECORD_ALIGN, RECORD_HEADER_BYTES, type RecordBody, readHeader, recordBytes } from './record-codec.ts'
+import {
+  decodeBody,
+  isIntact,
+  RECORD_ALIGN,
+  RECORD_HEADER_BYTES,
+  type RecordBody,
+  readHeader,
+  recordBytes,
+} from './record-codec.ts'
 
 /** A record in its place. */
 export interface FoundRecord {
@@ -36,7 +44,9 @@ export class JournalDamaged extends Error {
 
 /** Hands every record to `apply`, in order. Throws `JournalDamaged` rather than leaving one out. */
 export async function readJournal(disk: Disk, apply: (record: FoundRecord) => void): Promise<JournalEnd> {
-  const numbers = (await disk.list(JOURNAL_FOLDER)).flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b)
+  const numbers = (await disk.list(JOURNAL_FOLDER))
+    .flatMap((name) => segmentNumber(name) ?? [])
+    .sort((a, b) => a - b)
   const segments: RetiredSegment[] = []
   let lastSequence = 0
   let cutBytes = 0

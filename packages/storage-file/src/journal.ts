@@ -3,7 +3,13 @@
  * before. It is the only thing between an append and its answer. It does not know what records mean.
  */
 import { type Disk, DiskFull } from './disk.ts'
-import { JOURNAL_FOLDER, prepareSegment, retireSegment, SEGMENT_HEADER_BYTES, type Segment } from './journal-segment.ts'
+import {
+  JOURNAL_FOLDER,
+  prepareSegment,
+  retireSegment,
+  SEGMENT_HEADER_BYTES,
+  type Segment,
+} from './journal-segment.ts'
 import type { StoreLimits } from './limits.ts'
 import { RECORD_HEADER_BYTES, recordBytes, writeHeader } from './record-codec.ts'
 
@@ -162,7 +168,12 @@ export class Journal {
       const body = [meta, ...payloads]
       const { number } = this.#current
       sequence++
-      writeHeader(this.#gather, at, { segment: number, metaBytes: meta.length, sequence, synced: this.#synced }, body)
+      writeHeader(
+        this.#gather,
+        at,
+        { segment: number, metaBytes: meta.length, sequence, synced: this.#synced },
+        body,
+      )
       at += RECORD_HEADER_BYTES
       let bodyBytes = 0
       for (const piece of body) {

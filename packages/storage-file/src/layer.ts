@@ -3,7 +3,14 @@
  * before they look further down. Two exist at most: the one that takes changes, and the one being checkpointed.
  */
 import { DueQueue, MemoryStream } from '@millrace/engine'
-import { dueAtMs, evolve, ownFrom, type StreamId, type StreamPath, type StreamState } from '@millrace/protocol'
+import {
+  dueAtMs,
+  evolve,
+  ownFrom,
+  type StreamId,
+  type StreamPath,
+  type StreamState,
+} from '@millrace/protocol'
 import type { RecordedChange, RecordedTouch } from './record-codec.ts'
 
 /** The newest state of a path in a layer; `state` is `undefined` once purged. */

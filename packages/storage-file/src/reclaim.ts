@@ -1,12 +1,18 @@
 /** Gives space back: removes block files that nothing names, and rewrites those that are mostly dead. */
-import { blockBytes } from './block-codec.ts'
-import { BLOCK_FOLDER, BLOCK_FILE_HEADER_BYTES, type BlockFiles, blockFileNumber } from './block-files.ts'
+import { blockBytes, decodeBlock } from './block-codec.ts'
+import { BLOCK_FILE_HEADER_BYTES, BLOCK_FOLDER, type BlockFiles, blockFileNumber } from './block-files.ts'
 import type { Disk } from './disk.ts'
-import { decodeBlock } from './block-codec.ts'
 import type { Home, HomeChange } from './home.ts'
 import { blockKey, fileKey, fileOf, prefixEnd } from './home-keys.ts'
 import type { StoreLimits } from './limits.ts'
-import { type BlockPlace, decodePlace, decodeUse, encodePlace, encodeUse, type FileUse } from './state-codec.ts'
+import {
+  type BlockPlace,
+  decodePlace,
+  decodeUse,
+  encodePlace,
+  encodeUse,
+  type FileUse,
+} from './state-codec.ts'
 
 /** What reclaiming works on. */
 export interface ReclaimContext {
@@ -73,10 +79,16 @@ async function rewrite(context: ReclaimContext, file: number): Promise<void> {
     changes.push([key, encodePlace(copy)])
     const stored = home.get(fileKey(copy.file))
     const use = uses.get(copy.file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
-    uses.set(copy.file, { sizeBytes: use.sizeBytes + copy.sizeBytes, liveBytes: use.liveBytes + copy.sizeBytes })
+    uses.set(copy.file, {
+      sizeBytes: use.sizeBytes + copy.sizeBytes,
+      liveBytes: use.liveBytes + copy.sizeBytes,
+    })
   }
   await blocks.sync()
-  await home.commit([...changes, ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)])])
+  await home.commit([
+    ...changes,
+    ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)]),
+  ])
 }
 
 interface PlacedBlock {

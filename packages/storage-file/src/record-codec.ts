@@ -145,7 +145,15 @@ export function decodeBody(record: Buffer): RecordBody {
   return { changes, touches }
 }
 
-type Common = [StreamPath, StreamId, version: number, atMs: number, at: number, messages: number, size: number]
+type Common = [
+  StreamPath,
+  StreamId,
+  version: number,
+  atMs: number,
+  at: number,
+  messages: number,
+  size: number,
+]
 type ChangeRow =
   | readonly ['e', ...Common, events: readonly StreamEvent[]]
   | readonly ['a', ...Common, closes: number, producer: 0 | [string, number, number], streamSeq: 0 | string]

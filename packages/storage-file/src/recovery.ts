@@ -73,7 +73,11 @@ async function openOwned(options: OpenOptions, lock: DiskLock): Promise<FileStor
   const nextFile = await removeOrphans(disk, home)
   const lastSequence = Math.max(applied, end.lastSequence)
   replayed.sequence = lastSequence
-  const journal = await Journal.start(disk, limits, { old: end.segments, nextSegment: end.nextSegment, lastSequence })
+  const journal = await Journal.start(disk, limits, {
+    old: end.segments,
+    nextSegment: end.nextSegment,
+    lastSequence,
+  })
   options.onRecovered?.({
     isClean: replayed.records === 0 && end.cutBytes === 0,
     replayedRecords: replayed.records,

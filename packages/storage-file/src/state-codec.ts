@@ -53,7 +53,13 @@ export function encodePlace(place: BlockPlace): Uint8Array {
 
 /** Reads a block's value. */
 export function decodePlace(value: Uint8Array): BlockPlace {
-  const [file, at, sizeBytes, from, to] = JSON.parse(textOf(value)) as [number, number, number, number, number]
+  const [file, at, sizeBytes, from, to] = JSON.parse(textOf(value)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
   return { file, at, sizeBytes, from, to }
 }
 

@@ -29,7 +29,8 @@ export async function unitAround(sources: ReadSources, id: StreamId, position: n
   if (kept !== undefined) return kept.unitAt(position)
   const block = await blockAt(sources, id, position)
   const unit = block.units.find(({ from, to }) => from <= position && position < to)
-  if (unit === undefined) throw new Fault('corrupt', `No append unit of stream ${id} holds position ${position}.`)
+  if (unit === undefined)
+    throw new Fault('corrupt', `No append unit of stream ${id} holds position ${position}.`)
   return unit
 }
 
