@@ -46,6 +46,18 @@ const TYPES: Readonly<Record<string, string>> = {
   d: 'text/plain',
 }
 
+/**
+ * Answers to a producer whose append counted although the store could not say so: it finds the append, or what others
+ * did since: they closed or deleted the stream, or took the producer over.
+ */
+const AFTER_DOUBT: ReadonlySet<string> = new Set([
+  'duplicate',
+  'rejected: stream-closed',
+  'rejected: not-found',
+  'rejected: gone',
+  'rejected: producer-fenced',
+])
+
 /** One run: makes the moves, lets everything come to its end, and then says what was wrong. */
 export class ConcurrentClients {
   readonly record: StreamRecord = new StreamRecord()
@@ -234,8 +246,7 @@ export class ConcurrentClients {
         holders.length === 1 && holders[0]?.appends.some((one) => one.text === text && one.to === result.tail)
       return isThere ? [] : [`${times}, and was to end at ${result.tail}`]
     }
-    const may =
-      this.#isFaulty && (result.kind === 'duplicate' || inShort(result) === 'rejected: stream-closed') ? 1 : 0
+    const may = this.#isFaulty && AFTER_DOUBT.has(inShort(result)) ? 1 : 0
     const found = holders.length <= may ? [] : [`${times}, but the answer was ${inShort(result)}`]
     if (result.kind === 'duplicate' && !this.#wasAccepted(what)) found.push(`${text} repeats nothing`)
     return found

@@ -20,6 +20,7 @@ import {
   type Slice,
   type StreamPath,
   type StreamState,
+  streamId,
   tailSlice,
 } from '@millrace/protocol'
 import type { Clock } from './clock.ts'
@@ -125,14 +126,15 @@ export class Engine {
   /** PUT: creates a stream, plain or forked, or finds it as described. */
   async create(command: CreateCommand): Promise<Outcome> {
     const { path, fork } = command
+    let decisions = 0
     for (let attempt = 1; attempt <= this.#limits.maxAttempts; attempt++) {
       await this.#clearExpired(path)
       const point = fork && (await this.#forkPoint(fork))
       const verdict = await this.#writer.run({
         paths: fork === undefined ? [path] : uniquePaths([path, fork.sourcePath]),
-        isRepeatable: true,
+        repeatable: 'always',
         renewsOnRepeat: false,
-        decide: (view, nowMs) => decideCreate(view, command, point, nowMs),
+        decide: (view, nowMs) => decideCreate(view, withFreshId(command, decisions++), point, nowMs),
       })
       if (verdict.kind !== 'stale') return verdict
     }
@@ -143,7 +145,7 @@ export class Engine {
   async append(command: AppendCommand): Promise<Outcome> {
     const verdict = await this.#writer.run({
       paths: [command.path],
-      isRepeatable: command.producer !== undefined,
+      repeatable: command.producer === undefined ? 'never' : 'on-same-stream',
       renewsOnRepeat: true,
       decide: (view, nowMs) => decideAppend(view.stream(command.path), command, nowMs, this.#rules),
     })
@@ -239,7 +241,7 @@ export class Engine {
       const paths = uniquePaths([path, ...ancestors])
       const verdict = await this.#writer.run({
         paths,
-        isRepeatable: false,
+        repeatable: 'never',
         renewsOnRepeat: false,
         decide: (view, nowMs) => {
           const needed = view.stream(path)?.fork?.ancestors ?? []
@@ -293,6 +295,12 @@ export class Engine {
     this.#lastMs = Math.max(this.#lastMs, this.#clock.nowMs())
     return this.#lastMs
   }
+}
+
+/** An id is decided on once: if that commit counted after all, no second stream may carry it. */
+function withFreshId(command: CreateCommand, earlierDecisions: number): CreateCommand {
+  if (earlierDecisions === 0) return command
+  return { ...command, id: streamId(`${command.id}-${earlierDecisions}`) }
 }
 
 function undefinedIfRemoved(error: unknown): undefined {

@@ -2,6 +2,7 @@
  * Group commit: while the store is busy with one batch, the next one gathers; no timer is involved. Batches settle
  * in order, so a commit that is durable has everything it was decided on durable before it.
  */
+import type { StreamPath } from '@millrace/protocol'
 import type { Clock } from './clock.ts'
 import type { Commit, CommitResult, StreamStorage } from './storage.ts'
 
@@ -124,38 +125,32 @@ export class GroupCommit {
   }
 
   #settle(batch: readonly Ticket[], results: readonly CommitResult[]): void {
-    batch.forEach((ticket, at) => {
+    this.#settleAll(batch, (at) => {
       const result = results[at]
-      const isShort = result === undefined
-      this.#settleOne(
-        ticket,
-        isShort
-          ? { kind: 'failed', error: new Error('the store answered for fewer commits than it was given') }
-          : result === 'durable'
-            ? DURABLE
-            : { kind: 'result', result },
-      )
+      if (result === 'durable') return DURABLE
+      if (result !== undefined) return { kind: 'result', result }
+      const error = new Error('the store answered for fewer commits than it was given')
+      return { kind: 'failed', error }
     })
   }
 
   #fail(batch: readonly Ticket[], error: unknown): void {
-    for (const ticket of batch) this.#settleOne(ticket, { kind: 'failed', error })
+    this.#settleAll(batch, () => ({ kind: 'failed', error }))
   }
 
-  #settleOne(ticket: Ticket, settled: Settled): void {
-    if (settled !== DURABLE) this.#giveUpAfter(ticket)
-    this.#release(ticket, settled)
-  }
-
-  #release(ticket: Ticket, settled: Settled): void {
-    this.#pendingCommits--
-    this.#pendingBytes -= payloadBytes(ticket.commit)
-    ticket.settle(settled)
+  /** In order, those that rest on the batch after it: so commands that are judged again keep their order. */
+  #settleAll(batch: readonly Ticket[], verdict: (at: number) => Settled): void {
+    const refused = new Set<StreamPath>()
+    for (const [at, ticket] of batch.entries()) {
+      const settled = verdict(at)
+      if (settled !== DURABLE) for (const { path } of ticket.commit.changes) refused.add(path)
+      this.#release(ticket, settled)
+    }
+    if (refused.size > 0) this.#giveUpOn(refused)
   }
 
   /** What was decided on top of a commit that did not happen is never offered to the store. */
-  #giveUpAfter(ticket: Ticket): void {
-    const refused = new Set(ticket.commit.changes.map(({ path }) => path))
+  #giveUpOn(refused: Set<StreamPath>): void {
     const given: Ticket[] = []
     const kept: Ticket[] = []
     for (const one of this.#gathered) {
@@ -166,5 +161,11 @@ export class GroupCommit {
     }
     this.#gathered = kept
     for (const one of given) this.#release(one, CONFLICT)
+  }
+
+  #release(ticket: Ticket, settled: Settled): void {
+    this.#pendingCommits--
+    this.#pendingBytes -= payloadBytes(ticket.commit)
+    ticket.settle(settled)
   }
 }

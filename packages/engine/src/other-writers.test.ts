@@ -181,6 +181,26 @@ describe('an unknown outcome', () => {
     expect(inShort(await world.done(world.create('c', { body: 'c' })))).toBe('created')
   })
 
+  it('an append that counted is not made again on the successor of its stream', async () => {
+    const world = await worldOf()
+    fates(world, 'kept')
+    world.storage.answers.shut()
+    const append = new Call(world.append('a', 'once', { producer: ['p', 0, 0] }))
+    await world.settle()
+    const other = await otherWriter(world, 'a')
+    const successor = new ContractStream('a', 'successor')
+    await commitAll(
+      world.storage.inner,
+      other.note('purged'),
+      successor.create({ contentType: 'text/plain' }),
+    )
+    world.storage.answers.open()
+    await world.settle()
+    expect(append.isDone).toBe(true)
+    expect(append.error).toMatchObject({ code: 'unknown-outcome' })
+    expect(await world.text('a')).toBe('')
+  })
+
   it('a creation never makes two streams with one id', async () => {
     const world = await worldOf()
     fates(world, 'kept')

@@ -9,6 +9,7 @@ import {
   dueAtMs,
   evolve,
   type Outcome,
+  type StreamId,
   type StreamPath,
   type StreamState,
   type View,
@@ -25,8 +26,11 @@ import type { WakeUps } from './wake-ups.ts'
 export interface Judgement {
   readonly paths: readonly StreamPath[]
   decide(view: View, nowMs: number): Decision
-  /** Judging again after an unknown outcome finds out by itself whether the first time counted. */
-  readonly isRepeatable: boolean
+  /**
+   * Whether judging again after an unknown outcome finds out by itself if the first time counted: never, always, or
+   * as long as the stream is the same one.
+   */
+  readonly repeatable: 'never' | 'always' | 'on-same-stream'
   /** A repeat restarts the sliding window of the stream, as the first time did. */
   readonly renewsOnRepeat: boolean
 }
@@ -78,14 +82,18 @@ export class StreamWriter {
   /** Judges a command, commits what it decides, and reports once that is settled. */
   async run(judgement: Judgement): Promise<Verdict> {
     const entities = judgement.paths.map((path) => this.#table.pin(path))
+    let uncertainOn: StreamId | undefined
     try {
       for (let attempt = 1; attempt <= this.#limits.maxAttempts; attempt++) {
         const loading = this.#table.load(entities)
         if (loading !== undefined) await loading
         // A conflict elsewhere may have outdated one entity while another was still loading.
         if (entities.some((entity) => !entity.loaded)) continue
+        if (uncertainOn !== undefined && entities[0]?.decided?.id !== uncertainOn) throw nobodyKnows()
+        const before = entities[0]?.decided?.id
         const verdict = await this.#attempt(judgement, entities)
-        if (verdict !== 'again') return verdict
+        if (verdict === 'unknown' && judgement.repeatable === 'on-same-stream') uncertainOn = before
+        else if (verdict !== 'again' && verdict !== 'unknown') return verdict
       }
       return CONTENDED
     } finally {
@@ -93,7 +101,7 @@ export class StreamWriter {
     }
   }
 
-  async #attempt(judgement: Judgement, entities: readonly Entity[]): Promise<Verdict | 'again'> {
+  async #attempt(judgement: Judgement, entities: readonly Entity[]): Promise<Verdict | 'again' | 'unknown'> {
     const { maxPendingCommits, maxPendingBytes } = this.#limits
     if (this.#commits.pendingCommits >= maxPendingCommits || this.#commits.pendingBytes >= maxPendingBytes) {
       return BUSY
@@ -105,7 +113,7 @@ export class StreamWriter {
       case 'accept': {
         const ticket = this.#submit(decision.changes, entities, nowMs)
         const settled = ticket.settled ?? (await ticket.outcome())
-        return afterCommit(settled, decision.outcome, judgement.isRepeatable)
+        return afterCommit(settled, decision.outcome, judgement.repeatable)
       }
       case 'repeat':
       case 'reject': {
@@ -181,7 +189,11 @@ function viewOf(entities: readonly Entity[]): View {
   return { stream: (path) => entities.find((entity) => entity.path === path)?.decided }
 }
 
-function afterCommit(settled: Settled, outcome: Outcome, isRepeatable: boolean): Verdict | 'again' {
+function afterCommit(
+  settled: Settled,
+  outcome: Outcome,
+  repeatable: Judgement['repeatable'],
+): Verdict | 'again' | 'unknown' {
   if (settled.kind === 'failed') throw toFault(settled.error)
   switch (settled.result) {
     case 'durable':
@@ -191,11 +203,15 @@ function afterCommit(settled: Settled, outcome: Outcome, isRepeatable: boolean):
     case 'full':
       return FULL
     case 'unknown':
-      if (isRepeatable) return 'again'
-      throw new Fault('unknown-outcome', 'The store did not say whether the write happened.')
+      if (repeatable === 'never') throw nobodyKnows()
+      return 'unknown'
     default:
       return settled.result satisfies never
   }
+}
+
+function nobodyKnows(): Fault {
+  return new Fault('unknown-outcome', 'The store did not say whether the write happened.')
 }
 
 function toStateChange(entity: Entity, change: Change, nowMs: number): StateChange {
