@@ -113,6 +113,16 @@ export class BlockFiles {
     await writing.file.close()
   }
 
+  /**
+   * Goes on in a new file: what was added since the last `sync` may never be named. So bytes that nothing names are
+   * only ever at the end of a file.
+   */
+  async abandon(): Promise<void> {
+    const writing = this.#writing
+    this.#writing = undefined
+    await writing?.file.close()
+  }
+
   /** Removes a file that nothing names any more. */
   async remove(number: number): Promise<void> {
     await this.#open.release(blockFileName(number))
@@ -133,7 +143,13 @@ export class BlockFiles {
     if (this.#writing !== undefined) return this.#writing
     const number = this.#nextFile++
     const file = await this.#disk.create(blockFileName(number))
-    await file.write(0, [fileHeader(number)])
+    try {
+      await file.write(0, [fileHeader(number)])
+    } catch (error) {
+      await file.close()
+      await this.#disk.remove(blockFileName(number))
+      throw error
+    }
     this.#writing = {
       number,
       file,

@@ -78,6 +78,8 @@ class OpenFileStore implements FileStore {
   #touches = new Map<StreamPath, Touch>()
   #writing: Promise<unknown> = Promise.resolve()
   #isClosed = false
+  /** The newest checkpoint found no room. */
+  #isDiskFull = false
   poison: Error | undefined
 
   constructor(parts: StoreParts) {
@@ -153,10 +155,7 @@ class OpenFileStore implements FileStore {
         await this.checkpoint()
       }
     } finally {
-      await journal.close()
-      await blocks.close()
-      await home.close()
-      await lock.release()
+      await closeAll([journal, blocks, home, { close: () => lock.release() }])
     }
   }
 
@@ -176,8 +175,10 @@ class OpenFileStore implements FileStore {
     this.#refuseIfPoisoned()
     const hasRoom = await this.#waitForRoom()
     const results: CommitResult[] = batch.map(() => 'conflict')
-    if (!hasRoom && batch.some(addsBytes)) return batch.map(() => 'full')
-    const fitting = this.#withoutConflicts(batch)
+    const fitting = this.#withoutConflicts(batch, hasRoom)
+    if (!hasRoom) {
+      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = 'full'
+    }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {
       const count = await journal.append(fitting.map(({ commit }) => toEntry(commit)))
@@ -201,13 +202,17 @@ class OpenFileStore implements FileStore {
   }
 
   /** The commits whose versions match, each seen on top of those before it in the batch. */
-  #withoutConflicts(batch: readonly Commit[]): readonly { readonly commit: Commit; readonly at: number }[] {
+  #withoutConflicts(
+    batch: readonly Commit[],
+    hasRoom: boolean,
+  ): readonly { readonly commit: Commit; readonly at: number }[] {
     const decided = new Map<StreamPath, Expected>()
     return batch.flatMap((commit, at) => {
-      const matches = commit.changes.every(({ path, version, id }) => {
+      const isFitting = commit.changes.every(({ path, version, id }) => {
         const expected = decided.get(path) ?? expectedOf(this.#entry(path))
         return expected.version === version && (expected.id === undefined || expected.id === id)
       })
+      const matches = isFitting && (hasRoom || !addsBytes(commit))
       for (const { path, next, version } of commit.changes) {
         decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
       }
@@ -238,11 +243,13 @@ class OpenFileStore implements FileStore {
 
   /** At the memory bound appends wait for the checkpoint under way; false if it found the disk full. */
   async #waitForRoom(): Promise<boolean> {
-    if (this.#isBelowBound()) return true
-    if (this.#checkpointing === undefined) this.#startCheckpoint()
-    await this.#checkpointing
-    this.#refuseIfPoisoned()
-    return this.#isBelowBound()
+    while (!this.#isBelowBound()) {
+      if (this.#checkpointing === undefined) this.#startCheckpoint()
+      await this.#checkpointing
+      this.#refuseIfPoisoned()
+      if (this.#isDiskFull) return this.#isBelowBound()
+    }
+    return true
   }
 
   #isBelowBound(): boolean {
@@ -284,11 +291,17 @@ class OpenFileStore implements FileStore {
 
   /** A full disk poisons nothing: the layer stays where it is, in the journal and in memory, and is tried again. */
   async #checkpointFrozen(layer: Layer): Promise<void> {
+    this.#isDiskFull = false
     try {
       await this.#runCheckpoint(layer)
     } catch (error) {
-      if (error instanceof DiskFull) this.#scheduleCheckpoint()
-      else this.#setPoison(error)
+      await this.#parts.blocks.abandon().catch((failure) => this.#setPoison(failure))
+      if (!(error instanceof DiskFull)) {
+        this.#setPoison(error)
+        return
+      }
+      this.#isDiskFull = true
+      this.#scheduleCheckpoint()
     }
   }
 
@@ -345,6 +358,13 @@ function toEntry(commit: Commit): JournalEntry {
     payloads: commit.changes.flatMap(({ payload }) => payload ?? []),
     frees: commit.changes.every(({ payload, version }) => payload === undefined && version > 0),
   }
+}
+
+/** Closes everything, whatever fails on the way; then throws the first failure. */
+export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const part of parts) await part.close().catch((error) => failures.push(error))
+  if (failures.length > 0) throw failures[0]
 }
 
 function addsBytes(commit: Commit): boolean {

@@ -42,31 +42,36 @@ export class JournalDamaged extends Error {
   override readonly name = 'JournalDamaged'
 }
 
-/** Hands every record to `apply`, in order. Throws `JournalDamaged` rather than leaving one out. */
-export async function readJournal(disk: Disk, apply: (record: FoundRecord) => void): Promise<JournalEnd> {
+/**
+ * Hands every record past `applied` to `apply`, in order. Records up to there are in the home for good: they may be
+ * missing, damaged or out of line, because their segments are on their way out. Throws `JournalDamaged` rather than
+ * leaving a promised record out.
+ */
+export async function readJournal(
+  disk: Disk,
+  applied: number,
+  apply: (record: FoundRecord) => void,
+): Promise<JournalEnd> {
   const numbers = (await disk.list(JOURNAL_FOLDER))
     .flatMap((name) => segmentNumber(name) ?? [])
     .sort((a, b) => a - b)
   const segments: RetiredSegment[] = []
-  let lastSequence = 0
+  let lastSequence = applied
   let cutBytes = 0
-  let damage: string | undefined
   for (const number of numbers) {
     const file = await disk.open(segmentName(number))
     const segment: Segment = { number, file, sizeBytes: await file.size() }
     const bytes = Buffer.from(await file.read(0, segment.sizeBytes))
     const found = scan(bytes, number, lastSequence)
-    // A later segment is begun only after the whole of an earlier one was synced.
-    if (damage !== undefined && found.records.length > 0) throw new JournalDamaged(damage)
+    if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
     for (const record of found.records) {
+      if (record.sequence <= applied) continue
       apply({ sequence: record.sequence, body: decodeBody(record.bytes) })
       lastSequence = record.sequence
     }
-    if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
     cutBytes += found.cutBytes
     // What is cut must not be found again by a later recovery, when records follow in the next segment.
     if (found.cutBytes > 0) await cut(segment, found.endBytes)
-    if (found.cutBytes > 0) damage = `${segmentName(number)}: a record is damaged before the segment's end`
     segments.push({ segment, lastSequence })
   }
   return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes }
@@ -90,31 +95,32 @@ interface Scan {
   readonly damage: string | undefined
 }
 
-function scan(bytes: Buffer, segment: number, before: number): Scan {
+/** `known` is the sequence up to which nothing can be missing. */
+function scan(bytes: Buffer, segment: number, known: number): Scan {
   const records: ScannedRecord[] = []
-  if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), segment)) {
-    const beyond = firstIntact(bytes, SEGMENT_HEADER_BYTES, segment, before)
-    const damage = beyond && 'its header is damaged, but records follow'
-    return { records, cutBytes: 0, endBytes: SEGMENT_HEADER_BYTES, damage }
-  }
-  let sequence = before
   let at = SEGMENT_HEADER_BYTES
+  let last = known
+  if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), segment)) {
+    const beyond = lastIntact(bytes, at, segment, known)
+    const damage = beyond && 'its header is damaged, but records follow'
+    return { records, cutBytes: 0, endBytes: at, damage }
+  }
   for (;;) {
     const record = intactAt(bytes, at, segment)
     if (record === undefined) break
     const header = readHeader(record, 0)
-    if (before !== 0 && header.sequence !== sequence + 1) {
-      const damage = `record ${header.sequence} follows record ${sequence} at byte ${at}`
+    if (header.sequence > last + 1) {
+      const damage = `record ${header.sequence} follows record ${last} at byte ${at}`
       return { records, cutBytes: 0, endBytes: at, damage }
     }
-    before = sequence = header.sequence
-    records.push({ sequence, bytes: record })
+    last = Math.max(last, header.sequence)
+    records.push({ sequence: header.sequence, bytes: record })
     at += recordBytes(header.bodyBytes)
   }
-  const later = firstIntact(bytes, at, segment, sequence)
+  const later = lastIntact(bytes, at, segment, last)
   // What a later record knew to be synced was promised; if its predecessor is not there, it was lost since.
-  if (later !== undefined && later.synced > sequence) {
-    return { records, cutBytes: 0, endBytes: at, damage: `record ${sequence + 1} at byte ${at} is damaged` }
+  if (later !== undefined && later.synced > last) {
+    return { records, cutBytes: 0, endBytes: at, damage: `record ${last + 1} at byte ${at} is damaged` }
   }
   const cutBytes = later === undefined ? begunBytes(bytes, at, segment) : later.end - at
   return { records, cutBytes, endBytes: at, damage: undefined }
@@ -136,7 +142,7 @@ interface Later {
 }
 
 /** The intact record behind a damaged place that knows most; searched at every place a record could start. */
-function firstIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
+function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
   let found: Later | undefined
   for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
     if (bytes.readUInt32LE(at + 8) !== segment) continue

@@ -48,11 +48,16 @@ export function isSegmentHeader(bytes: Uint8Array, number: number): boolean {
  */
 export async function prepareSegment(disk: Disk, number: number, sizeBytes: number): Promise<Segment> {
   const file = (await openSpare(disk, sizeBytes)) ?? (await allocateSpare(disk, sizeBytes))
-  await file.write(0, [segmentHeader(number)])
-  await file.sync()
-  await disk.rename(SPARE, segmentName(number))
-  await disk.syncFolder(JOURNAL_FOLDER)
-  return { number, file, sizeBytes }
+  try {
+    await file.write(0, [segmentHeader(number)])
+    await file.sync()
+    await disk.rename(SPARE, segmentName(number))
+    await disk.syncFolder(JOURNAL_FOLDER)
+    return { number, file, sizeBytes }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }
 
 async function openSpare(disk: Disk, sizeBytes: number): Promise<DiskFile | undefined> {
@@ -79,9 +84,13 @@ async function allocateSpare(disk: Disk, sizeBytes: number): Promise<DiskFile> {
   }
 }
 
-/** Gives a segment up that nothing needs any more: it becomes the spare, or is removed if there is one already. */
+/**
+ * Gives a segment up that nothing needs any more: it becomes the spare, or is removed if there is one already. Its
+ * name is gone for good before this resolves, so a spare that is written to again cannot come back under it.
+ */
 export async function retireSegment(disk: Disk, segment: Segment): Promise<void> {
   await segment.file.close()
   if (await disk.exists(SPARE)) await disk.remove(segmentName(segment.number))
   else await disk.rename(segmentName(segment.number), SPARE)
+  await disk.syncFolder(JOURNAL_FOLDER)
 }

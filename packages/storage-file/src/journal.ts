@@ -3,13 +3,7 @@
  * before. It is the only thing between an append and its answer. It does not know what records mean.
  */
 import { type Disk, DiskFull } from './disk.ts'
-import {
-  JOURNAL_FOLDER,
-  prepareSegment,
-  retireSegment,
-  SEGMENT_HEADER_BYTES,
-  type Segment,
-} from './journal-segment.ts'
+import { prepareSegment, retireSegment, SEGMENT_HEADER_BYTES, type Segment } from './journal-segment.ts'
 import type { StoreLimits } from './limits.ts'
 import { RECORD_HEADER_BYTES, recordBytes, writeHeader } from './record-codec.ts'
 
@@ -46,7 +40,11 @@ export class Journal {
   #current: Segment
   #at = SEGMENT_HEADER_BYTES
   #sequence: number
+  /** Newest record that is wholly written. */
+  #written: number
   #synced: number
+  /** Files of the journal are made and retired one after the other, so that no two steps meet in the spare file. */
+  #folderWork: Promise<unknown> = Promise.resolve()
   #next: Promise<Segment | DiskFull> | undefined
   #nextNumber: number
   #gather = Buffer.allocUnsafe(1024 * 1024)
@@ -57,6 +55,7 @@ export class Journal {
     this.#old = [...start.old]
     this.#current = current
     this.#sequence = start.lastSequence
+    this.#written = start.lastSequence
     this.#synced = start.lastSequence
     this.#nextNumber = current.number + 1
   }
@@ -102,7 +101,7 @@ export class Journal {
 
   /** Makes everything written so far survive a power cut. */
   async sync(): Promise<void> {
-    const upTo = this.#sequence
+    const upTo = this.#written
     if (upTo === this.#synced) return
     await this.#current.file.sync()
     this.#synced = Math.max(this.#synced, upTo)
@@ -110,17 +109,15 @@ export class Journal {
 
   /** Forgets segments whose records are all applied elsewhere, durably. */
   async forget(appliedSequence: number): Promise<void> {
-    let isChanged = false
     for (let oldest = this.#old[0]; oldest && oldest.lastSequence <= appliedSequence; oldest = this.#old[0]) {
       this.#old.shift()
-      await retireSegment(this.#disk, oldest.segment)
-      isChanged = true
+      const { segment } = oldest
+      await this.#inFolder(() => retireSegment(this.#disk, segment))
     }
-    if (isChanged) await this.#disk.syncFolder(JOURNAL_FOLDER)
   }
 
   async close(): Promise<void> {
-    const next = await this.#next
+    const next = await this.#next?.catch(() => undefined)
     if (next !== undefined && !(next instanceof DiskFull)) await next.file.close()
     for (const { segment } of this.#old) await segment.file.close()
     await this.#current.file.close()
@@ -153,7 +150,9 @@ export class Journal {
     const at = this.#at
     for (const piece of pieces) this.#at += piece.length
     this.#sequence += entries.length
+    const sequence = this.#sequence
     await this.#current.file.write(at, pieces)
+    this.#written = sequence
     if (this.#at > this.#current.sizeBytes / 2) this.#prepareNext()
   }
 
@@ -195,12 +194,20 @@ export class Journal {
   }
 
   #prepareNext(): void {
-    this.#next ??= prepareSegment(this.#disk, this.#nextNumber, this.#limits.segmentBytes).catch((error) => {
+    const prepare = (): Promise<Segment> =>
+      prepareSegment(this.#disk, this.#nextNumber, this.#limits.segmentBytes)
+    this.#next ??= this.#inFolder(prepare).catch((error) => {
       if (error instanceof DiskFull) return error
       throw error
     })
     // Whoever needs the segment sees the failure; until then it is nobody's.
     this.#next.catch(() => undefined)
+  }
+
+  #inFolder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#folderWork.then(work)
+    this.#folderWork = done.catch(() => undefined)
+    return done
   }
 
   /** Goes on in the next segment; false if the disk has no room for it. */

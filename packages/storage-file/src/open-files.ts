@@ -13,6 +13,7 @@ export class OpenFiles {
   readonly #disk: Disk
   readonly #most: number
   readonly #open = new Map<string, OpenFile>()
+  #leaving: Promise<unknown> = Promise.resolve()
 
   constructor(disk: Disk, most: number) {
     this.#disk = disk
@@ -42,6 +43,13 @@ export class OpenFiles {
 
   async close(): Promise<void> {
     for (const name of [...this.#open.keys()]) await this.release(name)
+    await this.#leaving
+  }
+
+  /** Closes a file behind everybody's back; that it was only read makes a failure to close it harmless. */
+  #letGo(name: string): void {
+    const released = this.release(name).catch(() => undefined)
+    this.#leaving = this.#leaving.then(() => released)
   }
 
   #take(name: string): OpenFile {
@@ -57,7 +65,7 @@ export class OpenFiles {
     opened.file.catch(() => this.#open.delete(name))
     for (const [oldest, { users }] of this.#open) {
       if (this.#open.size <= this.#most) break
-      if (users === 0 && oldest !== name) void this.release(oldest)
+      if (users === 0 && oldest !== name) this.#letGo(oldest)
     }
     return opened
   }

@@ -54,19 +54,17 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     if (use.liveBytes <= 0) dead.push(file)
     else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
   }
-  if (deadest !== undefined) {
-    await rewrite(context, deadest.file)
-    dead.push(deadest.file)
-  }
+  const copies = deadest === undefined ? [] : await rewrite(context, deadest.file)
+  if (deadest !== undefined) dead.push(deadest.file)
   if (dead.length === 0) return
   // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit(dead.map((file) => [fileKey(file), undefined]))
+  await home.commit([...copies, ...dead.map((file): HomeChange => [fileKey(file), undefined])])
   for (const file of dead) await blocks.remove(file)
   await context.disk.syncFolder(BLOCK_FOLDER)
 }
 
-/** Copies the live blocks of a file to where new blocks go, and points the home at the copies. */
-async function rewrite(context: ReclaimContext, file: number): Promise<void> {
+/** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */
+async function rewrite(context: ReclaimContext, file: number): Promise<readonly HomeChange[]> {
   const { home, blocks } = context
   const changes: HomeChange[] = []
   const uses = new Map<number, FileUse>()
@@ -85,10 +83,7 @@ async function rewrite(context: ReclaimContext, file: number): Promise<void> {
     })
   }
   await blocks.sync()
-  await home.commit([
-    ...changes,
-    ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)]),
-  ])
+  return [...changes, ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)])]
 }
 
 interface PlacedBlock {
@@ -105,6 +100,8 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
     const window = await blocks.readRaw(file, at, SCAN_BYTES)
     let used = 0
     for (;;) {
+      // Past the end are blocks of a checkpoint that did not finish, if anything.
+      if (at + used >= end) return
       const size = blockBytes(window.subarray(used))
       if (size === undefined || used + size > window.length) break
       yield { at: at + used, decoded: decodeBlock(window.subarray(used, used + size)) }

@@ -5,13 +5,13 @@
 import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import type { Disk, DiskLock } from './disk.ts'
-import { createFileStore, type Durability, type FileStore } from './file-store.ts'
+import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
 import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
 import type { Home } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
 import { Journal } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
-import { JOURNAL_FOLDER, segmentNumber } from './journal-segment.ts'
+import { JOURNAL_FOLDER, retireSegment, segmentNumber } from './journal-segment.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
@@ -44,15 +44,21 @@ export interface RecoveryReport {
 export async function openFileStore(options: OpenOptions): Promise<FileStore> {
   await assertOurs(options.disk)
   const lock = await options.disk.lock()
+  const opened: { close(): Promise<void> }[] = [{ close: () => lock.release() }]
   try {
-    return await openOwned(options, lock)
+    return await openOwned(options, lock, opened)
   } catch (error) {
-    await lock.release()
+    await closeAll(opened.reverse()).catch(() => undefined)
     throw error
   }
 }
 
-async function openOwned(options: OpenOptions, lock: DiskLock): Promise<FileStore> {
+/** `opened` collects what has to be closed again if a later step fails. */
+async function openOwned(
+  options: OpenOptions,
+  lock: DiskLock,
+  opened: { close(): Promise<void> }[],
+): Promise<FileStore> {
   const { disk, durability, clock } = options
   const limits = { ...DEFAULT_STORE_LIMITS, ...options.limits }
   await openFormat(disk)
@@ -60,41 +66,49 @@ async function openOwned(options: OpenOptions, lock: DiskLock): Promise<FileStor
   await disk.makeFolder(BLOCK_FOLDER)
   await disk.syncFolder('')
   const home = await options.openHome()
+  opened.push(home)
   const applied = await appliedSequence(disk, home)
   const replayed = new Layer()
-  const end = await readJournal(disk, ({ sequence, body }) => {
-    if (sequence <= applied) return
+  const end = await readJournal(disk, applied, ({ sequence, body }) => {
     replay(home, replayed, body)
     replayed.sequence = sequence
     replayed.records++
   })
-  // A crash took back the sync, not the write: what was replayed is promised from now on.
-  for (const { segment } of end.segments) await segment.file.sync()
+  replayed.sequence = end.lastSequence
   const nextFile = await removeOrphans(disk, home)
-  const lastSequence = Math.max(applied, end.lastSequence)
-  replayed.sequence = lastSequence
-  const journal = await Journal.start(disk, limits, {
-    old: end.segments,
-    nextSegment: end.nextSegment,
-    lastSequence,
-  })
+  // Segments that are applied go first: one of them is the room for the new one when the disk is full.
+  const needed = end.segments.filter(({ lastSequence }) => lastSequence > applied)
+  for (const { segment, lastSequence } of end.segments) {
+    if (lastSequence <= applied) await retireSegment(disk, segment)
+    else opened.push(segment.file)
+    // New records claim that these are synced; a crash of the process may have left them in the page cache.
+    if (lastSequence > applied) await segment.file.sync()
+  }
+  const { nextSegment, lastSequence } = end
+  const journal = await Journal.start(disk, limits, { old: needed, nextSegment, lastSequence })
   options.onRecovered?.({
     isClean: replayed.records === 0 && end.cutBytes === 0,
     replayedRecords: replayed.records,
     cutBytes: end.cutBytes,
   })
-  return createFileStore({
+  const blocks = new BlockFiles(disk, limits, nextFile)
+  const onPoisoned = options.onPoisoned ?? (() => undefined)
+  const store = createFileStore({
     disk,
     lock,
     home,
-    blocks: new BlockFiles(disk, limits, nextFile),
+    blocks,
     journal,
     limits,
     durability,
     clock,
     replayed,
-    onPoisoned: options.onPoisoned ?? (() => undefined),
+    onPoisoned,
   })
+  // What was read back may be in the page cache only, and even a sync that failed before the crash may have left it
+  // there as clean. Written down anew it is safe, before the first answer rests on it.
+  if (replayed.records > 0) await store.checkpoint()
+  return store
 }
 
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
