@@ -1,2 +1,11 @@
-export { FaultyDisk, type FaultyDiskOptions } from './faulty-disk.ts'
-export { MemoryHome, type MemoryHomeOptions } from './memory-home.ts'
+/** For the simulation: the parts of the store that it drives, breaks and audits. Not for servers. */
+export { BLOCK_FOLDER, blockFileNumber } from './block-files.ts'
+export { type Disk, type DiskFile, DiskFull } from './disk.ts'
+export { type DiskOperation, FaultyDisk, type FaultyDiskOptions, InjectedFailure } from './faulty-disk.ts'
+export type { Home, HomeChange } from './home.ts'
+export { APPLIED_KEY, fileOf, prefixEnd } from './home-keys.ts'
+export { JOURNAL_FOLDER, segmentNumber } from './journal-segment.ts'
+export type { StoreLimits } from './limits.ts'
+export { type FlushOutcome, MemoryHome, type MemoryHomeOptions } from './memory-home.ts'
+export { RECORD_HEADER_BYTES, readHeader, recordBytes, writeHeader } from './record-codec.ts'
+export { decodePlace, decodeStream, decodeUse, encodeStream } from './state-codec.ts'
