@@ -15,7 +15,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages/*,tidy,bench,conformance}/src/**/*.test.ts'],
+          include: ['{packages/*,tidy,bench,conformance,simulation}/src/**/*.test.ts'],
           exclude: [...configDefaults.exclude, ...suiteRows],
           sequence: { groupOrder: 0 },
         },

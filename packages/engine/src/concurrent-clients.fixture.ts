@@ -298,6 +298,10 @@ export class ConcurrentClients {
     const found: string[] = []
     if (textOf(slice) !== truth.slice(from, to) || to > truth.length)
       found.push(`${state.id} ${from}-${to} is wrong`)
+    const one = this.record.incarnations.get(state.id)
+    const isWhole =
+      state.tail === one?.from || one?.appends.some((append) => append.to === state.tail) === true
+    if (!isWhole) found.push(`${state.id} was seen in the middle of an append, at ${state.tail}`)
     if (state.closed && state.tail !== truth.length) found.push(`${state.id} was closed before its end`)
     return found
   }

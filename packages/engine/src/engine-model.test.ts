@@ -277,7 +277,7 @@ async function violationsOf(made: readonly Move[], fates: readonly CommitFate[])
 }
 
 describe('many at once, on a store that takes its time', () => {
-  it('every reader sees a true prefix, every accepted append is there once, in order', async () => {
+  it('R-151: R-339: R-340: every read is a true prefix, every accepted append is there once, in order', async () => {
     await fc.assert(
       fc.asyncProperty(moves, async (made) => {
         expect(await violationsOf(made, [])).toEqual([])

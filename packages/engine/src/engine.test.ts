@@ -163,6 +163,24 @@ describe('producers', () => {
   })
 })
 
+describe('commit times', () => {
+  it('never decrease, however the wall clock is set', async () => {
+    const world = new World()
+    await world.done(world.create('a'))
+    const times: number[] = []
+    for (const skewMs of [0, 3_600_000, -3_600_000, 0, 7_200_000]) {
+      world.clock.skewMs = skewMs
+      await world.pass(1000)
+      await world.done(world.append('a', 'x'))
+      const head = await world.done(world.head('a'))
+      if (head.kind === 'rejected') throw new Error('the stream is there')
+      times.push((await world.storage.unitAt(head.state.id, head.state.tail - 1)).atMs)
+    }
+    expect(times).toEqual([...times].sort((one, other) => one - other))
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBe(7_204_000)
+  })
+})
+
 describe('what an engine is made of', () => {
   it('is a store, a clock, and somewhere to send faults: all else has defaults', async () => {
     const clock = new ManualClock()

@@ -69,6 +69,17 @@ describe('delivery', () => {
     expect(sink.places).toEqual([[3, 6]])
   })
 
+  it('gives nothing of a stream that is deleted before it begins', async () => {
+    const world = await worldWith('abc')
+    const result = await world.done(world.engine.follow(path('a'), at(0)))
+    await world.done(world.remove('a'))
+    const sink = new RecordingSink()
+    expect(result.kind).toBe('following')
+    if (result.kind === 'following') result.begin(sink, { lifetimeMs: 0, heartbeatMs: 0 }).resume()
+    await world.settle()
+    expect([sink.places, sink.ended]).toEqual([[], 'removed'])
+  })
+
   it('reads a fork across its border and on', async () => {
     const world = await worldWith('abc')
     await world.done(world.create('fork', { fork: { from: 'a', at: 2 }, body: 'XY' }))

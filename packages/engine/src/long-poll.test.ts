@@ -278,6 +278,34 @@ async function make(world: World, readers: readonly Reader[], move: Move, at: nu
 }
 
 describe('no lost wake-up', () => {
+  it('R-177: an append that becomes durable at any moment while the reader starts to wait ends the wait', async () => {
+    for (let before = 0; before <= 30; before++) {
+      const world = await worldWith()
+      world.storage.answers.shut()
+      const append = new Call(world.append('a', 'x'))
+      await world.settle()
+      const poll = world.poll('a', 0)
+      for (let i = 0; i < before; i++) await Promise.resolve()
+      world.storage.answers.open()
+      await world.settle()
+      expect([before, inShort(append.result), pollInShort(poll)]).toEqual([before, 'appended', 'x'])
+    }
+  })
+
+  it('R-177: a reader that starts to wait at any moment while an append becomes durable gets it', async () => {
+    for (let before = 0; before <= 30; before++) {
+      const world = await worldWith()
+      world.storage.answers.shut()
+      const append = new Call(world.append('a', 'x'))
+      await world.settle()
+      world.storage.answers.open()
+      for (let i = 0; i < before; i++) await Promise.resolve()
+      const poll = world.poll('a', 0)
+      await world.settle()
+      expect([before, inShort(append.result), pollInShort(poll)]).toEqual([before, 'appended', 'x'])
+    }
+  })
+
   it('R-177: every reader gets every append, in whatever order things happen', async () => {
     const moves = fc.constantFrom<Move>('append', 'read', 'turn', 'commit', 'answer', 'bytes', 'promises')
     await fc.assert(

@@ -61,6 +61,19 @@ describe('the bound on bytes', () => {
   })
 })
 
+describe('memory', () => {
+  it('keeps a large payload as it is, and copies what is part of a larger buffer', async () => {
+    const storage = memoryStorage()
+    const a = new ContractStream('a')
+    const whole = new Uint8Array(10_000)
+    const part = new Uint8Array(100_000).subarray(0, 10_000)
+    await commitAll(storage, a.create(), a.append({ bytes: whole }), a.append({ bytes: part }))
+    const pieces = await storage.read({ id: a.id, from: 0, to: 20_000 })
+    expect(pieces[0]?.buffer).toBe(whole.buffer)
+    expect(pieces.map(({ buffer }) => buffer)).not.toContain(part.buffer)
+  })
+})
+
 describe('traits', () => {
   it('says that it neither lasts nor gathers, and answers in the same turn', () => {
     const storage = memoryStorage()

@@ -243,6 +243,33 @@ describe('answers wait for what they rest on', () => {
   })
 })
 
+describe('answers that rest on several commits', () => {
+  it('wait for all of them, whichever is settled first', async () => {
+    const world = new World()
+    await world.done(world.create('source', { body: 'abc' }))
+    await world.done(world.create('keeper', { fork: { from: 'source' } }))
+    await world.done(world.create('fork', { type: 'text/html' }))
+    world.storage.script = { fateOf: ({ changes }) => (changes[0]?.next?.softDeleted ? 'full' : 'apply') }
+    world.storage.reads.shut()
+    world.storage.commits.shut()
+    const create = new Call(world.create('fork', { fork: { from: 'source', at: 0, sub: 2 } }))
+    await world.settle()
+    const removals = [new Call(world.remove('fork')), new Call(world.remove('source'))]
+    await world.settle()
+    world.storage.reads.open()
+    await world.settle()
+    expect(create.isDone).toBe(false)
+    world.storage.commits.open()
+    await world.settle()
+    expect([...removals, create].map(({ result }) => inShort(result))).toEqual([
+      'deleted',
+      'rejected: no-room',
+      'created',
+    ])
+    expect(await world.text('fork')).toBe('ab')
+  })
+})
+
 describe('no room', () => {
   it('changes nothing, and what was decided on top of it is decided again', async () => {
     const world = await heldWorld()
