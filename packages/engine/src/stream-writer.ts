@@ -132,9 +132,9 @@ export class StreamWriter {
 
   /** Waits for the commits that an answer rests on; false if one of them did not happen. */
   async #restsOnDurable(entities: readonly Entity[]): Promise<boolean> {
-    for (const entity of entities) {
-      const ticket = entity.inFlight
-      if (ticket === undefined) continue
+    // All of them before the first wait: one that settles meanwhile is no longer noted at its stream.
+    const tickets = entities.flatMap(({ inFlight }) => inFlight ?? [])
+    for (const ticket of tickets) {
       const settled = ticket.settled ?? (await ticket.outcome())
       if (settled.kind === 'failed') throw toFault(settled.error)
       if (settled.result !== 'durable') return false
