@@ -219,7 +219,7 @@ export class Client {
         : undefined
     const command = createCommand(random, { op, path, nowMs: world.nowMs(), source })
     const from = command.fork
-      ? ` from ${command.fork.sourcePath} at ${command.fork.forkPosition}+${command.fork.subOffset}`
+      ? ` from ${command.fork.sourcePath} at ${command.fork.forkAt?.position}+${command.fork.subOffset}`
       : ''
     const acting = this.#start(
       world,

@@ -5,6 +5,7 @@ import {
   type Expiry,
   encodeJsonMessages,
   type ForkRequest,
+  generationAt,
   type Payload,
   type ProducerStamp,
   parseStreamPath,
@@ -115,9 +116,10 @@ function expiry(random: SeededRandom, nowMs: number): Expiry | undefined {
 /** At the tail, between appends, or so many bytes or messages into one. */
 function forkOf(random: SeededRandom, state: StreamState, pieces: readonly Piece[]): ForkRequest {
   const sourcePath = state.path
-  if (pieces.length === 0 || random.chance(0.3)) return { sourcePath, forkPosition: undefined, subOffset: 0 }
+  if (pieces.length === 0 || random.chance(0.3)) return { sourcePath, forkAt: undefined, subOffset: 0 }
   const piece = random.pick(pieces)
-  if (random.chance(0.5)) return { sourcePath, forkPosition: piece.at, subOffset: 0 }
+  const forkAt = { generation: generationAt(state.cuts, piece.at), position: piece.at }
+  if (random.chance(0.5)) return { sourcePath, forkAt, subOffset: 0 }
   const most = state.format === 'json' ? 1 : piece.bytes.length
-  return { sourcePath, forkPosition: piece.at, subOffset: random.between(0, most) }
+  return { sourcePath, forkAt, subOffset: random.between(0, most) }
 }

@@ -12,6 +12,7 @@ export function wrapDisk(disk: Disk, changed: Partial<Disk>): Disk {
     rename: (from, to) => disk.rename(from, to),
     remove: (name) => disk.remove(name),
     syncFolder: (folder) => disk.syncFolder(folder),
+    bootId: () => disk.bootId(),
     lock: () => disk.lock(),
     ...changed,
   }

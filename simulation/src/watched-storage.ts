@@ -27,11 +27,13 @@ export interface CommitWatch {
 /** Watches the commits of one store. */
 export class WatchedStorage implements StreamStorage {
   readonly traits: StorageTraits
+  readonly generation: number
   readonly #inner: StreamStorage
   readonly #watch: CommitWatch
 
   constructor(inner: StreamStorage, watch: CommitWatch) {
     this.traits = inner.traits
+    this.generation = inner.generation
     this.#inner = inner
     this.#watch = watch
   }

@@ -170,6 +170,7 @@ export function originOf(source: ContractStream, forkPosition: number, subOffset
     inherited: ownFrom === 0 ? [] : [{ id: source.id, from: 0, to: ownFrom }],
     ancestors: [source.path],
     expiryInherited: true,
+    cuts: [],
   }
 }
 

@@ -238,7 +238,11 @@ export class World {
       expiry: given.expiry,
       closed: given.closed ?? false,
       body: encoder.encode(given.body ?? ''),
-      fork: fork && { sourcePath: pathOf(fork.from), forkPosition: fork.at, subOffset: fork.sub ?? 0 },
+      fork: fork && {
+        sourcePath: pathOf(fork.from),
+        forkAt: fork.at === undefined ? undefined : { generation: 0, position: fork.at },
+        subOffset: fork.sub ?? 0,
+      },
     }
   }
 

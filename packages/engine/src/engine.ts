@@ -108,7 +108,10 @@ export class Engine {
     this.#storage = storage
     this.#clock = clock
     this.#limits = limits
-    this.#rules = { producerIdleMs: storage.traits.durable ? undefined : (options.producerIdleMs ?? WEEK_MS) }
+    this.#rules = {
+      producerIdleMs: storage.traits.durable ? undefined : (options.producerIdleMs ?? WEEK_MS),
+      generation: storage.generation,
+    }
     this.#table = new EntityTable(storage, limits.maxIdleStreams, (entity) => wakeUps.moved(entity))
     this.#commits = new GroupCommit(storage, clock)
     this.#writer = new StreamWriter(this.#table, this.#commits, wakeUps, storage, limits, nowMs)
@@ -134,7 +137,8 @@ export class Engine {
         paths: fork === undefined ? [path] : uniquePaths([path, fork.sourcePath]),
         repeatable: 'always',
         renewsOnRepeat: false,
-        decide: (view, nowMs) => decideCreate(view, withFreshId(command, decisions++), point, nowMs),
+        decide: (view, nowMs) =>
+          decideCreate(view, withFreshId(command, decisions++), point, nowMs, this.#rules),
       })
       if (verdict.kind !== 'stale') return verdict
     }

@@ -14,7 +14,8 @@ async function worldWith(type: string, ...appends: readonly string[]): Promise<W
 async function find(world: World, at: number | undefined, sub = 0, name = 'a'): Promise<ForkPoint> {
   const stored = await loadOne(world.storage, path(name))
   if (stored === undefined) throw new Error('no such stream')
-  const request = { sourcePath: path(name), forkPosition: at, subOffset: sub }
+  const forkAt = at === undefined ? undefined : { generation: 0, position: at }
+  const request = { sourcePath: path(name), forkAt, subOffset: sub }
   return findForkPoint(world.storage, stored.state, request)
 }
 

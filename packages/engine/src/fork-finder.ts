@@ -4,6 +4,8 @@ import {
   type ForkPoint,
   type ForkRequest,
   joined,
+  judgeOffset,
+  lastKnown,
   ownerOf,
   type Rejection,
   type StreamState,
@@ -19,13 +21,19 @@ export async function findForkPoint(
   source: StreamState,
   request: ForkRequest,
 ): Promise<ForkPoint> {
-  const { subOffset } = request
-  const forkPosition = request.forkPosition ?? source.tail
-  const refused = (detail: string): ForkPoint => {
-    const rejection: Rejection = { kind: 'bad-request', detail }
-    return { kind: 'refused', sourceId: source.id, rejection }
+  const { subOffset, forkAt } = request
+  const rejected = (rejection: Rejection): ForkPoint => ({
+    kind: 'refused',
+    sourceId: source.id,
+    rejection,
+  })
+  const refused = (detail: string): ForkPoint => rejected({ kind: 'bad-request', detail })
+  const judged = forkAt && judgeOffset(source, forkAt, storage.generation)
+  if (forkAt && judged === 'lost') {
+    return rejected({ kind: 'offset-lost', resumeAt: lastKnown(source, forkAt) })
   }
-  if (forkPosition > source.tail) return refused('Stream-Fork-Offset is past the end of the source.')
+  if (judged === 'never') return refused('Stream-Fork-Offset is past the end of the source.')
+  const forkPosition = forkAt?.position ?? source.tail
   if (source.format === 'json' && !(await isMessageBoundary(storage, source, forkPosition))) {
     return refused('Stream-Fork-Offset points into a message: use an offset that this server returned.')
   }

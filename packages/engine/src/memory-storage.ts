@@ -43,6 +43,7 @@ export function memoryStorage(options: MemoryStorageOptions = {}): StreamStorage
 
 class MemoryStorage implements StreamStorage {
   readonly traits: StorageTraits = { durable: false, sharedBetweenProcesses: false, gathersCommits: false }
+  readonly generation = 0
   readonly #maxBytes: number
   readonly #entries = new Map<StreamPath, Entry>()
   readonly #streams = new Map<StreamId, MemoryStream>()

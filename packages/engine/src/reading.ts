@@ -47,7 +47,13 @@ export function takeStep(
   context.keepAlive(entity)
   const { durable } = entity
   const visible = id === undefined || durable?.id === id ? durable : undefined
-  const plan = planRead(visible, start, context.limits.chunkBytes, context.nowMs())
+  const plan = planRead(
+    visible,
+    start,
+    context.limits.chunkBytes,
+    context.nowMs(),
+    context.storage.generation,
+  )
   if (plan.kind !== 'data') return plan
   const { state, from, to } = plan
   const shared = entity.sharedSlice

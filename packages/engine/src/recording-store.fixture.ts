@@ -40,6 +40,7 @@ export class StreamRecord {
     const inner = memoryStorage()
     this.storage = {
       traits: inner.traits,
+      generation: inner.generation,
       load: (paths) => inner.load(paths),
       commit: (batch) => this.#commit(inner, batch),
       read: (range) => inner.read(range),

@@ -66,6 +66,7 @@ export class Gate {
 /** Commits take effect in the order they were made, when their gate lets them. */
 export class ScriptedStorage implements StreamStorage {
   readonly traits: StorageTraits
+  generation = 0
   readonly inner: StreamStorage
   script: StorageScript
   /** In front of the store: nothing has happened yet. */

@@ -85,6 +85,11 @@ export interface DueEntry {
 /** Keeps the streams of one server. All methods may be called before an earlier call has finished. */
 export interface StreamStorage {
   readonly traits: StorageTraits
+  /**
+   * 0, and more for a store that lost acknowledged bytes: what is appended from now on is of this generation, so
+   * that no offset names two different bytes. Does not change while the store is open.
+   */
+  readonly generation: number
   /** The last committed state of each path, in the order asked; synchronous where the backend can. */
   load(paths: readonly StreamPath[]): Eventual<readonly (VersionedState | undefined)[]>
   /** Applies commits in order, each on top of those before it. Throws if the store as a whole has failed. */

@@ -129,7 +129,7 @@ function chunksOf(text: Uint8Array, chunkBytes: number): readonly Uint8Array[] {
   const state = textStream(text.length)
   const chunks: Uint8Array[] = []
   for (let at = 0; at < state.tail; ) {
-    const plan = planRead(state, { kind: 'position', position: at }, chunkBytes, NOW)
+    const plan = planRead(state, { kind: 'position', position: at }, chunkBytes, NOW, 0)
     if (plan.kind !== 'data') throw new Error('the stream ended before its tail')
     const read = text.subarray(plan.from, plan.to)
     const incomplete = plan.to === state.tail ? 0 : incompleteBytes([read], 'text')

@@ -1,5 +1,6 @@
 /** Commands: what a request asks for once its headers and body are parsed. They carry no state and no time. */
 import type { Expiry } from './expiry.ts'
+import type { OffsetParts } from './offset.ts'
 import type { ProducerStamp } from './producer-table.ts'
 import type { StreamPath } from './stream-path.ts'
 import type { StreamId } from './stream-state.ts'
@@ -26,8 +27,8 @@ export interface AppendCommand {
 /** Where a fork wants to leave its source. */
 export interface ForkRequest {
   readonly sourcePath: StreamPath
-  /** `undefined`: at the source's tail. Infinity: a well-formed offset that no stream reaches. */
-  readonly forkPosition: number | undefined
+  /** `undefined`: at the source's tail. Infinite: a well-formed offset that no stream reaches. */
+  readonly forkAt: OffsetParts | undefined
   readonly subOffset: number
 }
 

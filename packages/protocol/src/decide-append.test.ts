@@ -4,6 +4,7 @@ import { decideAppend } from './decide-append.ts'
 import type { Decision, Rules } from './decision.ts'
 import type { Expiry } from './expiry.ts'
 import { PROTOCOL_LIMITS } from './limits.ts'
+import { formatOffset } from './offset.ts'
 import type { Outcome } from './outcome.ts'
 import { parseAppend } from './parse-append.ts'
 import type { ProducerStamp } from './producer-table.ts'
@@ -13,7 +14,7 @@ import { evolve, PLAIN_CONFIG, type StreamEvent, type StreamState, streamId } fr
 
 const NOW = Date.UTC(2026, 0, 1)
 const WEEK_MS = 7 * 24 * 3600 * 1000
-const FOREVER: Rules = { producerIdleMs: undefined }
+const FOREVER: Rules = { producerIdleMs: undefined, generation: 0 }
 const encoder = new TextEncoder()
 
 type Headers = Readonly<Record<string, string>>
@@ -109,7 +110,7 @@ describe('an append to an open stream', () => {
           payload: encoder.encode('cde'),
         },
       ],
-      outcome: { kind: 'appended', tail: 5, closed: false, producer: undefined },
+      outcome: { kind: 'appended', tail: 5, generation: 0, closed: false, producer: undefined },
     })
   })
 
@@ -124,7 +125,7 @@ describe('an append to an open stream', () => {
     const decision = decide(stream(text), post({ ...text, ...closing }, 'abc'))
     expect(decision).toMatchObject({
       changes: [{ events: [{ kind: 'appended', unit: { sizeBytes: 3 }, closes: true }] }],
-      outcome: { kind: 'appended', tail: 3, closed: true },
+      outcome: { kind: 'appended', tail: 3, generation: 0, closed: true },
     })
   })
 
@@ -132,7 +133,7 @@ describe('an append to an open stream', () => {
     const decision = decide(after(stream(), post(json, '1')), post({ ...text, ...closing }))
     expect(decision).toMatchObject({
       changes: [{ events: [{ kind: 'appended', unit: undefined, closes: true }], payload: undefined }],
-      outcome: { kind: 'closed', tail: 3, closed: true },
+      outcome: { kind: 'closed', tail: 3, generation: 0, closed: true },
     })
   })
 
@@ -425,11 +426,14 @@ describe('the closing of a stream', () => {
   })
 
   it('R-119: answers an append with the final tail', () => {
-    expect(rejectionOf(decide(closedByProducer, post(text, 'x')))).toEqual({ kind: 'stream-closed', tail: 6 })
+    expect(rejectionOf(decide(closedByProducer, post(text, 'x')))).toEqual({
+      kind: 'stream-closed',
+      next: formatOffset(6, 0),
+    })
   })
 
   it('R-116: answers a repeated close with the final tail', () => {
-    const repeated = { kind: 'closed', tail: 6, closed: true, producer: undefined }
+    const repeated = { kind: 'closed', tail: 6, generation: 0, closed: true, producer: undefined }
     expect(decide(closedByProducer, post(closing))).toEqual({ kind: 'repeat', outcome: repeated })
   })
 
@@ -437,7 +441,13 @@ describe('the closing of a stream', () => {
     'R-124, R-125: answers the closing request again, with the body %j',
     (body) => {
       const again = post({ ...text, ...closing, ...stamped('p', 0, 1) }, body)
-      const outcome = { kind: 'duplicate', tail: 6, closed: true, producer: { epoch: 0, seq: 1 } }
+      const outcome = {
+        kind: 'duplicate',
+        tail: 6,
+        generation: 0,
+        closed: true,
+        producer: { epoch: 0, seq: 1 },
+      }
       expect(decide(closedByProducer, again)).toEqual({ kind: 'repeat', outcome })
     },
   )
@@ -461,7 +471,13 @@ describe('the closing of a stream', () => {
 
   it('R-131: does not come with the duplicate of an old number', () => {
     const again = post({ ...text, ...closing, ...stamped('p', 0, 0) }, 'abc')
-    const outcome = { kind: 'duplicate', tail: 3, closed: false, producer: { epoch: 0, seq: 0 } }
+    const outcome = {
+      kind: 'duplicate',
+      tail: 3,
+      generation: 0,
+      closed: false,
+      producer: { epoch: 0, seq: 0 },
+    }
     expect(decide(plain, again)).toEqual({ kind: 'repeat', outcome })
     expect(decide(plain, post({ ...closing, ...stamped('p', 0, 0) }))).toEqual({ kind: 'repeat', outcome })
   })
@@ -472,7 +488,7 @@ describe('a producer', () => {
   const state = after(stream(text), post({ ...text, ...stamped('p', 3, 0) }, 'abc'))
   const upTo5 = after(state, ...[1, 2, 3, 4, 5].map((seq) => post({ ...text, ...stamped('p', 3, seq) }, '-')))
   const answer = (epoch: number, seq: number): Outcome => {
-    return { kind: 'appended', tail: tail + 6, closed: false, producer: { epoch, seq } }
+    return { kind: 'appended', tail: tail + 6, generation: 0, closed: false, producer: { epoch, seq } }
   }
 
   it.each([
@@ -511,7 +527,13 @@ describe('a producer', () => {
   })
 
   it.each([5, 4, 0])('R-092, R-094: gets the last number as answer to the duplicate %i', (seq) => {
-    const outcome = { kind: 'duplicate', tail: 8, closed: false, producer: { epoch: 3, seq: 5 } }
+    const outcome = {
+      kind: 'duplicate',
+      tail: 8,
+      generation: 0,
+      closed: false,
+      producer: { epoch: 3, seq: 5 },
+    }
     const again = post({ ...text, ...stamped('p', 3, seq) }, 'another body')
     expect(decide(upTo5, again)).toEqual({ kind: 'repeat', outcome })
   })
@@ -525,12 +547,12 @@ describe('a producer', () => {
 
   it('R-123: may close without data', () => {
     const decision = decide(upTo5, post({ ...closing, ...stamped('p', 3, 6) }))
-    const outcome = { kind: 'closed', tail: 8, closed: true, producer: { epoch: 3, seq: 6 } }
+    const outcome = { kind: 'closed', tail: 8, generation: 0, closed: true, producer: { epoch: 3, seq: 6 } }
     expect(decision).toMatchObject({ kind: 'accept', outcome })
   })
 
   it('R-113: is as new after it was idle for longer than the store keeps it', () => {
-    const week: Rules = { producerIdleMs: WEEK_MS }
+    const week: Rules = { producerIdleMs: WEEK_MS, generation: 0 }
     const next = post({ ...text, ...stamped('p', 3, 6) }, 'x')
     const anew = post({ ...text, ...stamped('p', 0, 0) }, 'x')
     expect(summary(decide(upTo5, next, NOW + WEEK_MS, week))).toBe('accept appended')
@@ -568,7 +590,7 @@ describe('the producers of one stream', () => {
   })
 
   it('R-113: make room for one more when some of them are idle', () => {
-    const decision = decide(full, first('new'), NOW + WEEK_MS + 1, { producerIdleMs: WEEK_MS })
+    const decision = decide(full, first('new'), NOW + WEEK_MS + 1, { producerIdleMs: WEEK_MS, generation: 0 })
     const events = decision.kind === 'accept' ? decision.changes.flatMap((change) => change.events) : []
     expect(summary(decision)).toBe('accept appended')
     expect(fold(full, ...events).producers.size).toBe(maxProducers - 1000 + 1)

@@ -1,12 +1,13 @@
 /** POST, judged in the order of section 5.1: the first failure wins, and a failure changes nothing. */
 import type { AppendCommand } from './command.ts'
 import { type Change, type Decision, type Rules, reject } from './decision.ts'
+import { offsetAt, tailOf, withCut } from './generation.ts'
 import { PROTOCOL_LIMITS } from './limits.ts'
 import { livenessOf, missing } from './liveness.ts'
 import type { Outcome, ProducerReport } from './outcome.ts'
 import type { ProducerStamp } from './producer-table.ts'
 import { badRequest, type Rejection } from './rejection.ts'
-import type { StreamState } from './stream-state.ts'
+import type { AppendedEvent, StreamState } from './stream-state.ts'
 
 /** Judges one append or close on the decided state of its stream. */
 export function decideAppend(
@@ -32,7 +33,7 @@ export function decideAppend(
   ) {
     return reject({ kind: 'stream-seq-conflict', last: state.streamSeq })
   }
-  return accept(state, command, nowMs, forgetBeforeMs)
+  return accept(state, command, nowMs, forgetBeforeMs, rules.generation)
 }
 
 function decideOnClosed(state: StreamState, command: AppendCommand): Decision {
@@ -41,18 +42,18 @@ function decideOnClosed(state: StreamState, command: AppendCommand): Decision {
   if (closeOnly && producer === undefined) {
     return {
       kind: 'repeat',
-      outcome: { kind: 'closed', tail: state.tail, closed: true, producer: undefined },
+      outcome: { kind: 'closed', ...tailOf(state), closed: true, producer: undefined },
     }
   }
   const by = state.closedBy
   if (producer && by && producer.id === by.id && producer.epoch === by.epoch && producer.seq === by.seq) {
     return { kind: 'repeat', outcome: duplicate(state, { epoch: by.epoch, seq: by.seq }) }
   }
-  return reject({ kind: 'stream-closed', tail: state.tail })
+  return reject({ kind: 'stream-closed', next: offsetAt(state, state.tail) })
 }
 
 function duplicate(state: StreamState, producer: ProducerReport): Outcome {
-  return { kind: 'duplicate', tail: state.tail, closed: state.closed, producer }
+  return { kind: 'duplicate', ...tailOf(state), closed: state.closed, producer }
 }
 
 /** Steps 11 and 12. A close-only request has no payload and may carry any content type. */
@@ -107,30 +108,27 @@ function accept(
   command: AppendCommand,
   nowMs: number,
   forgetBeforeMs: number | undefined,
+  current: number,
 ): Decision {
   const { payload, producer, closes } = command
   const bytes = payload.kind === 'bytes' ? payload : undefined
   const unit = bytes && { sizeBytes: bytes.bytes.length, messages: bytes.messages }
   // Idle producers are swept only when the table is full, so that an append does not pay for it.
   const sweeps = producer !== undefined && state.producers.size >= PROTOCOL_LIMITS.maxProducers
-  const change: Change = {
-    path: state.path,
-    events: [
-      {
-        kind: 'appended',
-        unit,
-        closes,
-        producer,
-        streamSeq: command.streamSeq,
-        forgetBeforeMs: sweeps ? forgetBeforeMs : undefined,
-        atMs: nowMs,
-      },
-    ],
-    payload: bytes?.bytes,
+  const appended: AppendedEvent = {
+    kind: 'appended',
+    unit,
+    closes,
+    producer,
+    streamSeq: command.streamSeq,
+    forgetBeforeMs: sweeps ? forgetBeforeMs : undefined,
+    atMs: nowMs,
   }
+  const { events, after } = withCut(state, appended, current)
+  const change: Change = { path: state.path, events, payload: bytes?.bytes }
   const outcome: Outcome = {
     kind: unit === undefined ? 'closed' : 'appended',
-    tail: state.tail + (unit?.sizeBytes ?? 0),
+    ...after,
     closed: closes,
     producer: producer && { epoch: producer.epoch, seq: producer.seq },
   }

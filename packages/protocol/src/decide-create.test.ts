@@ -68,7 +68,7 @@ function decide(
   states: readonly (StreamState | undefined)[] = [],
   point?: ForkPoint,
 ): Decision {
-  return decideCreate(viewOf(...states), command, point, NOW)
+  return decideCreate(viewOf(...states), command, point, NOW, { producerIdleMs: undefined, generation: 0 })
 }
 
 function eventsFor(decision: Decision, name: string): readonly StreamEvent[] {
@@ -146,6 +146,7 @@ describe('a PUT where no stream is', () => {
         path: 'a',
         contentType: 'Text/Plain; charset=utf-8',
         tail: 3,
+        generation: 0,
         closed: false,
       },
     })
@@ -257,7 +258,14 @@ describe('a PUT where a stream is', () => {
 
   it('R-058: answers with the type, the tail and the closure of the stream', () => {
     const state = appended(created('a', { 'content-type': 'Text/Plain; a=b' }, 'abc'), 7)
-    const outcome = { kind: 'exists', path: 'a', contentType: 'Text/Plain; a=b', tail: 10, closed: false }
+    const outcome = {
+      kind: 'exists',
+      path: 'a',
+      contentType: 'Text/Plain; a=b',
+      tail: 10,
+      generation: 0,
+      closed: false,
+    }
     expect(decide(put('a', text), [state])).toEqual({ kind: 'repeat', outcome })
   })
 
@@ -288,7 +296,14 @@ describe('a PUT of a fork', () => {
         { path: 'fork', events: [{ kind: 'created' }], payload: undefined },
         { path: 'source', events: [{ kind: 'referenced' }], payload: undefined },
       ],
-      outcome: { kind: 'created', path: 'fork', contentType: 'Text/Plain; a=b', tail: 10, closed: false },
+      outcome: {
+        kind: 'created',
+        path: 'fork',
+        contentType: 'Text/Plain; a=b',
+        tail: 10,
+        generation: 0,
+        closed: false,
+      },
     })
     expect(after(decision, 'source', source).refCount).toBe(1)
     expect(after(decision, 'fork').fork).toEqual({
@@ -299,6 +314,7 @@ describe('a PUT of a fork', () => {
       ownFrom: 10,
       inherited: [{ id: source.id, from: 0, to: 10 }],
       ancestors: ['source'],
+      cuts: [],
       expiryInherited: true,
     })
   })

@@ -1,7 +1,8 @@
 /** PUT, judged in the order of sections 4.1 and 13.2. The reference on a fork's source is taken last, with it. */
 import type { CreateCommand, ForkRequest } from './command.ts'
-import { type Change, type Decision, reject, type View } from './decision.ts'
+import { type Change, type Decision, type Rules, reject, type View } from './decision.ts'
 import { type Expiry, isSameExpiry, NEVER } from './expiry.ts'
+import { generationAt, tailOf, withCut } from './generation.ts'
 import { encodeJsonMessages } from './json-messages.ts'
 import { PROTOCOL_LIMITS } from './limits.ts'
 import { clip, lineage } from './lineage.ts'
@@ -9,7 +10,14 @@ import { livenessOf } from './liveness.ts'
 import { DEFAULT_CONTENT_TYPE } from './media-type.ts'
 import type { Outcome } from './outcome.ts'
 import { badRequest, type Rejection } from './rejection.ts'
-import type { ForkOrigin, StreamConfig, StreamEvent, StreamId, StreamState } from './stream-state.ts'
+import type {
+  AppendedEvent,
+  ForkOrigin,
+  StreamConfig,
+  StreamEvent,
+  StreamId,
+  StreamState,
+} from './stream-state.ts'
 
 /** A fork point looked up in the source's bytes: where the fork's own bytes will begin, or why it cannot. */
 export type ForkPoint =
@@ -30,21 +38,22 @@ export function decideCreate(
   command: CreateCommand,
   point: ForkPoint | undefined,
   nowMs: number,
+  rules: Rules,
 ): Decision {
   const target = livenessOf(view.stream(command.path), nowMs)
   if (target.kind === 'gone') return reject({ kind: 'path-blocked' })
   if (target.kind === 'live') return decideOnExisting(target.state, command)
   // An expired stream is purged by a command of its own first: its bytes and its source's reference go with it.
   if (view.stream(command.path) !== undefined) return { kind: 'stale' }
-  if (command.fork === undefined) return createPlain(command, nowMs)
-  return createFork(view, command, command.fork, point, nowMs)
+  if (command.fork === undefined) return createPlain(command, nowMs, rules)
+  return createFork(view, command, command.fork, point, nowMs, rules)
 }
 
 function decideOnExisting(state: StreamState, command: CreateCommand): Decision {
   const difference = firstDifference(state, command)
   if (difference) return reject({ kind: 'already-exists', detail: difference })
-  const { path, contentType, tail, closed } = state
-  return { kind: 'repeat', outcome: { kind: 'exists', path, contentType, tail, closed } }
+  const { path, contentType, closed } = state
+  return { kind: 'repeat', outcome: { kind: 'exists', path, contentType, ...tailOf(state), closed } }
 }
 
 /** Section 4.2: what the request asks for that the stream is not; `undefined` when they agree. */
@@ -65,19 +74,20 @@ function firstDifference(state: StreamState, command: CreateCommand): string | u
 
 function isSameFork(origin: ForkOrigin | undefined, request: ForkRequest | undefined): boolean {
   if (origin === undefined || request === undefined) return origin === undefined && request === undefined
-  return (
-    origin.sourcePath === request.sourcePath &&
-    (request.forkPosition === undefined || request.forkPosition === origin.forkPosition) &&
-    request.subOffset === origin.subOffset
-  )
+  const { forkAt } = request
+  const isSamePlace =
+    forkAt === undefined ||
+    (forkAt.position === origin.forkPosition &&
+      forkAt.generation === generationAt(origin.cuts, forkAt.position))
+  return origin.sourcePath === request.sourcePath && isSamePlace && request.subOffset === origin.subOffset
 }
 
-function createPlain(command: CreateCommand, nowMs: number): Decision {
+function createPlain(command: CreateCommand, nowMs: number, rules: Rules): Decision {
   const contentType = command.contentType ?? DEFAULT_CONTENT_TYPE
   const mediaType = command.mediaType ?? DEFAULT_CONTENT_TYPE
   const { id, path } = command
   const expiry = command.expiry ?? NEVER
-  return create(command, { id, path, contentType, mediaType, expiry, fork: undefined }, [], nowMs)
+  return create(command, { id, path, contentType, mediaType, expiry, fork: undefined }, [], nowMs, rules)
 }
 
 function createFork(
@@ -86,6 +96,7 @@ function createFork(
   request: ForkRequest,
   point: ForkPoint | undefined,
   nowMs: number,
+  rules: Rules,
 ): Decision {
   const found = livenessOf(view.stream(request.sourcePath), nowMs)
   if (found.kind === 'absent') return reject({ kind: 'fork-source-not-found' })
@@ -102,7 +113,7 @@ function createFork(
   if (point === undefined || point.sourceId !== source.id) return { kind: 'stale' }
   if (point.kind === 'refused') return reject(point.rejection)
   // A fork without an offset leaves at the tail of this very moment, so that it misses no accepted append.
-  const atTail = request.forkPosition === undefined
+  const atTail = request.forkAt === undefined
   const ownFrom = atTail ? source.tail : point.ownFrom
   const fork: ForkOrigin = {
     sourcePath: source.path,
@@ -113,6 +124,7 @@ function createFork(
     inherited: clip(lineage(source), 0, ownFrom),
     ancestors,
     expiryInherited: command.expiry === undefined,
+    cuts: source.cuts.filter(({ from }) => from < ownFrom),
   }
   const config: StreamConfig = {
     id: command.id,
@@ -123,7 +135,7 @@ function createFork(
     fork,
   }
   const reference: Change = { path: source.path, events: [{ kind: 'referenced' }], payload: undefined }
-  return create(command, config, [reference], nowMs)
+  return create(command, config, [reference], nowMs, rules)
 }
 
 /** Section 13.5: a requested expiry stands as it is, never capped by the source's (R-290, R-291). */
@@ -136,30 +148,30 @@ function create(
   config: StreamConfig,
   others: readonly Change[],
   nowMs: number,
+  rules: Rules,
 ): Decision {
   const body = encodeBody(command.body, config.mediaType)
   if (body.kind === 'refused') return reject(body.rejection)
-  const events: StreamEvent[] = [{ kind: 'created', config, atMs: nowMs }]
   const unit = body.bytes && { sizeBytes: body.bytes.length, messages: body.messages }
-  if (unit !== undefined || command.closed) {
-    events.push({
-      kind: 'appended',
-      unit,
-      closes: command.closed,
-      producer: undefined,
-      streamSeq: undefined,
-      forgetBeforeMs: undefined,
-      atMs: nowMs,
-    })
+  const appended: AppendedEvent = {
+    kind: 'appended',
+    unit,
+    closes: command.closed,
+    producer: undefined,
+    streamSeq: undefined,
+    forgetBeforeMs: undefined,
+    atMs: nowMs,
   }
-  const outcome: Outcome = {
-    kind: 'created',
-    path: config.path,
-    contentType: config.contentType,
-    tail: (config.fork?.ownFrom ?? 0) + (unit?.sizeBytes ?? 0),
-    closed: command.closed,
+  const empty = { tail: config.fork?.ownFrom ?? 0, cuts: config.fork?.cuts ?? [] }
+  const { events, after } = withCut(empty, appended, rules.generation)
+  const { path, contentType } = config
+  const created: StreamEvent = { kind: 'created', config, atMs: nowMs }
+  const change: Change = {
+    path,
+    events: unit !== undefined || command.closed ? [created, ...events] : [created],
+    payload: body.bytes,
   }
-  const change: Change = { path: config.path, events, payload: body.bytes }
+  const outcome: Outcome = { kind: 'created', path, contentType, ...after, closed: command.closed }
   return { kind: 'accept', changes: [change, ...others], outcome }
 }
 

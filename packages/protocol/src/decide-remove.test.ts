@@ -40,6 +40,7 @@ function stream(name: string, { from, expiry = { kind: 'never' }, events = [] }:
     inherited: [],
     ancestors: [from.path, ...(from.fork?.ancestors ?? [])],
     expiryInherited: false,
+    cuts: [],
   }
   const config = { ...PLAIN_CONFIG, id: streamId(`id-${name}`), path: path(name), expiry, fork }
   const all: readonly StreamEvent[] = [{ kind: 'created', config, atMs: NOW }, ...events]

@@ -15,7 +15,7 @@ import { parseStreamPath, type StreamPath } from './stream-path.ts'
 import { evolve, ownFrom, PLAIN_CONFIG, type StreamState, streamId } from './stream-state.ts'
 
 const START = Date.UTC(2026, 0, 1)
-const FOREVER: Rules = { producerIdleMs: undefined }
+const FOREVER: Rules = { producerIdleMs: undefined, generation: 0 }
 const runs = { seed: 20_241_009, numRuns: 2000 }
 
 function path(name: string): StreamPath {
@@ -44,7 +44,7 @@ class World implements View {
       case 'append':
         return decideAppend(this.stream(command.path), command, this.nowMs, FOREVER)
       case 'create':
-        return decideCreate(this, command, this.#pointFor(command), this.nowMs)
+        return decideCreate(this, command, this.#pointFor(command), this.nowMs, FOREVER)
       case 'remove':
         return decideRemove(this, command, this.nowMs)
     }
@@ -62,7 +62,7 @@ class World implements View {
   #pointFor({ fork }: CreateCommand): ForkPoint | undefined {
     const source = fork && this.stream(fork.sourcePath)
     if (fork === undefined || source === undefined) return undefined
-    const forkPosition = fork.forkPosition ?? source.tail
+    const forkPosition = fork.forkAt?.position ?? source.tail
     const end = forkPosition + fork.subOffset
     if (end <= source.tail) return { kind: 'found', sourceId: source.id, forkPosition, ownFrom: end }
     const rejection = { kind: 'bad-request', detail: 'past the end' } as const
@@ -125,7 +125,9 @@ const create: fc.Arbitrary<CreateCommand> = fc
     fork: fc.option(
       fc.record({
         sourcePath: anyPath,
-        forkPosition: fc.option(fc.nat({ max: 12 }), { nil: undefined }),
+        forkAt: fc.option(fc.record({ generation: fc.constant(0), position: fc.nat({ max: 12 }) }), {
+          nil: undefined,
+        }),
         subOffset: fc.constantFrom(0, 0, 1, 2),
       }),
       { nil: undefined },

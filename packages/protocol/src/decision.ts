@@ -28,6 +28,8 @@ export type Decision =
 export interface Rules {
   /** How long a producer is remembered without use; `undefined`: as long as the stream (R-113). */
   readonly producerIdleMs: number | undefined
+  /** What is appended now is of this generation at least. */
+  readonly generation: number
 }
 
 export function reject(rejection: Rejection): Decision {

@@ -6,7 +6,7 @@ import { streamId } from './stream-state.ts'
 
 const runs = { seed: 20_241_009, numRuns: 5000 }
 const id = streamId('01-first')
-const end = formatOffset(12)
+const end = formatOffset(12, 0)
 const tag = entityTag(id, '-1', end, false)
 
 describe('an ETag', () => {
@@ -16,7 +16,7 @@ describe('an ETag', () => {
   })
 
   it('R-160: changes with the end of the answer', () => {
-    expect(entityTag(id, '-1', formatOffset(13), false)).not.toBe(tag)
+    expect(entityTag(id, '-1', formatOffset(13, 0), false)).not.toBe(tag)
   })
 
   it('R-161: changes when the stream is closed without data', () => {

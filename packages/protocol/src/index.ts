@@ -6,12 +6,28 @@ export { decideCreate, type ForkPoint } from './decide-create.ts'
 export { decideRemove } from './decide-remove.ts'
 export type { Change, Decision, Rules, View } from './decision.ts'
 export { deadlineMs, type Expiry, isSameExpiry, NEVER } from './expiry.ts'
+export {
+  type Cut,
+  type Cuts,
+  generationAt,
+  judgeOffset,
+  lastKnown,
+  offsetAt,
+  type Positioned,
+} from './generation.ts'
 export { encodeJsonMessages, endOfMessage, type JsonMessages } from './json-messages.ts'
 export { PROTOCOL_LIMITS } from './limits.ts'
 export { clip, lineage, type OwnRange, ownerOf, ownRanges } from './lineage.ts'
 export { isExpired, type Liveness, livenessOf, missing } from './liveness.ts'
 export { DEFAULT_CONTENT_TYPE, parseMediaType, type StreamFormat, streamFormat } from './media-type.ts'
-export { formatOffset, type Offset, type ParsedOffset, parseOffset, ZERO_OFFSET } from './offset.ts'
+export {
+  formatOffset,
+  type Offset,
+  type OffsetParts,
+  type ParsedOffset,
+  parseOffset,
+  ZERO_OFFSET,
+} from './offset.ts'
 export type { Outcome, ProducerReport } from './outcome.ts'
 export { type ParsedAppend, parseAppend } from './parse-append.ts'
 export { type CreateContext, type ParsedCreate, parseCreate } from './parse-create.ts'
@@ -34,6 +50,7 @@ export { isAtEnd, isUpToDate, type Slice, tailSlice } from './slice.ts'
 export { encodeControlEvent, encodeDataEvent, joined, SSE_HEARTBEAT } from './sse-encode.ts'
 export { CONTROL_SEGMENT, type ParsedPath, parseStreamPath, type StreamPath } from './stream-path.ts'
 export {
+  type AppendedEvent,
   type AppendedUnit,
   dueAtMs,
   evolve,

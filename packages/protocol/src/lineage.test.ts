@@ -45,6 +45,7 @@ function forkOf(source: StreamState, name: string, ownFrom: number, ownBytes: nu
     inherited: clip(lineage(source), 0, ownFrom),
     ancestors: [source.path, ...(source.fork?.ancestors ?? [])],
     expiryInherited: true,
+    cuts: [],
   }
   return create(name, origin, ownBytes)
 }

@@ -13,25 +13,34 @@ const DIGITS = 16
 const SHAPE = /^[0-9]{16}_[0-9]{16}$/
 const FIRST_GENERATION = '0000000000000000_'
 
-/** The token of the start of every stream (R-030). */
-export const ZERO_OFFSET: Offset = formatOffset(0)
-
-/** Mints the token of a position. Every position has exactly one. */
-export function formatOffset(position: number): Offset {
-  // The only place that makes offsets: the brand is earned here.
-  return (FIRST_GENERATION + String(position).padStart(DIGITS, '0')) as Offset
+/** What an offset consists of. */
+export interface OffsetParts {
+  /** Of the byte before the position; see `generation.ts`. */
+  readonly generation: number
+  readonly position: number
 }
 
-/** What an offset token names: a position, a place no stream reaches, or nothing at all. */
+/** The token of the start of every stream (R-030). */
+export const ZERO_OFFSET: Offset = formatOffset(0, 0)
+
+/** Writes a token. Which generation a position has is the stream's to know: use `offsetAt` where there is one. */
+export function formatOffset(position: number, generation: number): Offset {
+  const prefix = generation === 0 ? FIRST_GENERATION : `${String(generation).padStart(DIGITS, '0')}_`
+  // The only place that makes offsets: the brand is earned here.
+  return (prefix + String(position).padStart(DIGITS, '0')) as Offset
+}
+
+/** What an offset token names: a place in a stream, one that no stream reaches, or nothing at all. */
 export type ParsedOffset =
-  | { readonly kind: 'position'; readonly position: number }
+  | ({ readonly kind: 'offset' } & OffsetParts)
   | { readonly kind: 'beyond' }
   | { readonly kind: 'malformed' }
 
 /** Reads a token; the whole string must match, so `-1\n` or a sentinel is malformed here. */
 export function parseOffset(token: string): ParsedOffset {
   if (!SHAPE.test(token) || token.length !== 2 * DIGITS + 1) return { kind: 'malformed' }
+  const generation = Number(token.slice(0, DIGITS))
   const position = Number(token.slice(DIGITS + 1))
-  if (!token.startsWith(FIRST_GENERATION) || position > PROTOCOL_LIMITS.maxPosition) return { kind: 'beyond' }
-  return { kind: 'position', position }
+  if (Math.max(generation, position) > PROTOCOL_LIMITS.maxPosition) return { kind: 'beyond' }
+  return { kind: 'offset', generation, position }
 }

@@ -15,12 +15,16 @@ export type Outcome =
       readonly path: StreamPath
       readonly contentType: string
       readonly tail: number
+      /** Of the offset at the tail. */
+      readonly generation: number
       readonly closed: boolean
     }
   | {
       /** `appended` stored bytes; `closed` is a close-only request, first or repeated. */
       readonly kind: 'appended' | 'closed' | 'duplicate'
       readonly tail: number
+      /** Of the offset at the tail. */
+      readonly generation: number
       readonly closed: boolean
       readonly producer: ProducerReport | undefined
     }

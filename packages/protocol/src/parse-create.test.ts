@@ -118,23 +118,26 @@ describe('a PUT of a fork', () => {
   it('leaves its source at the tail, unless it says where', () => {
     expect(commandOf(put(from))?.fork).toEqual({
       sourcePath: 'source',
-      forkPosition: undefined,
+      forkAt: undefined,
       subOffset: 0,
     })
   })
 
   it('R-246: leaves its source at a fork offset', () => {
     const offset = { 'stream-fork-offset': '0000000000000000_0000000000000012' }
-    expect(commandOf(put({ ...from, ...offset }))?.fork?.forkPosition).toBe(12)
+    expect(commandOf(put({ ...from, ...offset }))?.fork?.forkAt).toEqual({ generation: 0, position: 12 })
   })
 
   it('R-030: takes the zero offset as the start of the source', () => {
-    expect(commandOf(put({ ...from, 'stream-fork-offset': ZERO }))?.fork?.forkPosition).toBe(0)
+    expect(commandOf(put({ ...from, 'stream-fork-offset': ZERO }))?.fork?.forkAt).toEqual({
+      generation: 0,
+      position: 0,
+    })
   })
 
   it('R-031: takes an offset that no stream reaches for what it is', () => {
     const offset = { 'stream-fork-offset': '9999999999999999_9999999999999999' }
-    expect(commandOf(put({ ...from, ...offset }))?.fork?.forkPosition).toBe(Number.POSITIVE_INFINITY)
+    expect(commandOf(put({ ...from, ...offset }))?.fork?.forkAt?.position).toBe(Number.POSITIVE_INFINITY)
   })
 
   it.each(['-1', 'now', '', 'abc', '12', `${ZERO}, ${ZERO}`, `${ZERO}0`, '0_0'])(
@@ -265,7 +268,7 @@ describe('any PUT', () => {
       const isForkInOrder =
         fork === undefined
           ? !Object.keys(given).some((header) => header.startsWith('stream-fork'))
-          : Number.isSafeInteger(fork.subOffset) && (fork.forkPosition ?? 0) >= 0
+          : Number.isSafeInteger(fork.subOffset) && (fork.forkAt?.position ?? 0) >= 0
       const isExpiryInOrder =
         expiry?.kind === 'at'
           ? Number.isSafeInteger(expiry.instantMs)

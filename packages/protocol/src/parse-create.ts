@@ -3,7 +3,7 @@ import type { CreateCommand, ForkRequest } from './command.ts'
 import { type Expiry, parseExpiresAt, parseTtl } from './expiry.ts'
 import { isTrue, parseDecimal } from './header-grammar.ts'
 import { parseMediaType } from './media-type.ts'
-import { parseOffset } from './offset.ts'
+import { type OffsetParts, parseOffset } from './offset.ts'
 import { refuseContentType } from './parse-append.ts'
 import { badRequest, type Rejection } from './rejection.ts'
 import { parseStreamPath, type StreamPath } from './stream-path.ts'
@@ -82,18 +82,20 @@ function parseFork(header: HeaderLookup, streamRoot: string): Parsed<ForkRequest
     if (offset !== undefined) return refuse('Stream-Fork-Offset needs Stream-Forked-From.')
     return { value: undefined }
   }
-  const position = offset === undefined ? undefined : parseForkOffset(offset)
-  if (position === 'malformed') {
+  const forkAt = offset === undefined ? undefined : parseForkOffset(offset)
+  if (forkAt === 'malformed') {
     return refuse('Stream-Fork-Offset must be an offset that this server returned; -1 and now do not count.')
   }
   // A path that is not below the stream root, or no path at all, names no stream of this server.
   const source = from.startsWith(streamRoot) ? parseStreamPath(from.slice(streamRoot.length)) : undefined
   if (source?.kind !== 'stream') return { rejection: { kind: 'fork-source-not-found' } }
-  return { value: { sourcePath: source.path, forkPosition: position, subOffset } }
+  return { value: { sourcePath: source.path, forkAt, subOffset } }
 }
 
-function parseForkOffset(offset: string): number | 'malformed' {
+const BEYOND: OffsetParts = { generation: Number.POSITIVE_INFINITY, position: Number.POSITIVE_INFINITY }
+
+function parseForkOffset(offset: string): OffsetParts | 'malformed' {
   const parsed = parseOffset(offset)
   if (parsed.kind === 'malformed') return 'malformed'
-  return parsed.kind === 'beyond' ? Number.POSITIVE_INFINITY : parsed.position
+  return parsed.kind === 'beyond' ? BEYOND : { generation: parsed.generation, position: parsed.position }
 }

@@ -64,7 +64,7 @@ describe('the start of a GET', () => {
     ['R-032: -1 is the beginning', 'offset=-1', { kind: 'beginning' }, '-1'],
     ['-1 in escapes is the beginning', 'offset=%2D1', { kind: 'beginning' }, '-1'],
     ['now is the tail', 'offset=now', { kind: 'now' }, 'now'],
-    ['a token is its position', `offset=${TOKEN}`, { kind: 'position', position: 12 }, TOKEN],
+    ['a token is its position', `offset=${TOKEN}`, { kind: 'offset', generation: 0, position: 12 }, TOKEN],
     ['a token of no stream is beyond', `offset=${BEYOND}`, { kind: 'beyond' }, BEYOND],
   ])('%s', (_, query, start, startToken) => {
     expect(requestOf(get(query))).toEqual({ mode: 'catch-up', start, startToken, cursor: undefined })

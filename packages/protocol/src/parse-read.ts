@@ -1,5 +1,5 @@
 /** GET: from the query to a `ReadRequest` (sections 3.2, 10.1). Sentinels exist only here. */
-import { parseOffset } from './offset.ts'
+import { type OffsetParts, parseOffset } from './offset.ts'
 import type { Query } from './query.ts'
 import { badRequest, type Rejection } from './rejection.ts'
 
@@ -10,6 +10,9 @@ export type ReadMode = 'catch-up' | 'long-poll' | 'sse'
 export type ReadStart =
   | { readonly kind: 'beginning' }
   | { readonly kind: 'now' }
+  /** As a client sent it: to be judged. */
+  | ({ readonly kind: 'offset' } & OffsetParts)
+  /** Where a reader of the same stream has been. */
   | { readonly kind: 'position'; readonly position: number }
   /** A well-formed offset that no stream reaches. */
   | { readonly kind: 'beyond' }

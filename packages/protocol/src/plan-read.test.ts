@@ -72,14 +72,14 @@ describe('a read of a live stream', () => {
     ['R-147: from the offset of the tail', '0000000000000000_0000000000000100', 'at the tail'],
     ['from now', 'now', 'at the tail'],
   ])('%s', (_, offset, plan) => {
-    expect(summary(planRead(stream(100), start(offset), 1024, NOW))).toBe(plan)
-    expect(summary(planRead(stream(100, never, appended(0, true)), start(offset), 1024, NOW))).toBe(plan)
+    expect(summary(planRead(stream(100), start(offset), 1024, NOW, 0))).toBe(plan)
+    expect(summary(planRead(stream(100, never, appended(0, true)), start(offset), 1024, NOW, 0))).toBe(plan)
   })
 
   it.each([undefined, '-1', 'now', '0000000000000000_0000000000000000'])(
     'R-047, R-146: of an empty stream from %s is at the tail',
     (offset) => {
-      expect(summary(planRead(stream(0), start(offset), 1024, NOW))).toBe('at the tail')
+      expect(summary(planRead(stream(0), start(offset), 1024, NOW, 0))).toBe('at the tail')
     },
   )
 
@@ -90,13 +90,13 @@ describe('a read of a live stream', () => {
     '0000000000000001_0000000000000000',
     '9999999999999999_9999999999999999',
   ])('R-038: from %s, beyond the tail, is refused', (offset) => {
-    expect(summary(planRead(stream(100), start(offset), 1024, NOW))).toBe('invalid-offset')
+    expect(summary(planRead(stream(100), start(offset), 1024, NOW, 0))).toBe('invalid-offset')
   })
 
   it('shows the state that it was planned on', () => {
     const state = stream(100)
-    expect(planRead(state, position(0), 1024, NOW)).toEqual({ kind: 'data', state, from: 0, to: 100 })
-    expect(planRead(state, position(100), 1024, NOW)).toEqual({ kind: 'at-tail', state })
+    expect(planRead(state, position(0), 1024, NOW, 0)).toEqual({ kind: 'data', state, from: 0, to: 100 })
+    expect(planRead(state, position(100), 1024, NOW, 0)).toEqual({ kind: 'at-tail', state })
   })
 })
 
@@ -105,20 +105,20 @@ describe('a read of a stream that is not live', () => {
   const starts = ['-1', 'now', '0000000000000000_0000000000000040', '9999999999999999_9999999999999999']
 
   it.each(starts)('R-052, R-145: is not found when there is none, from %s', (offset) => {
-    expect(summary(planRead(undefined, start(offset), 1024, NOW))).toBe('not-found')
+    expect(summary(planRead(undefined, start(offset), 1024, NOW, 0))).toBe('not-found')
   })
 
   it.each(starts)('R-234, R-235: is not found when it has expired, from %s', (offset) => {
-    expect(summary(planRead(stream(100, past), start(offset), 1024, NOW))).toBe('not-found')
+    expect(summary(planRead(stream(100, past), start(offset), 1024, NOW, 0))).toBe('not-found')
     expect(
-      summary(planRead(stream(100, { kind: 'ttl', ttlSeconds: 1 }), start(offset), 1024, NOW + 1000)),
+      summary(planRead(stream(100, { kind: 'ttl', ttlSeconds: 1 }), start(offset), 1024, NOW + 1000, 0)),
     ).toBe('not-found')
   })
 
   it.each(starts)('R-285: is gone when it is kept for its forks only, from %s', (offset) => {
     const kept = stream(100, never, { kind: 'referenced' }, { kind: 'soft-deleted' })
-    expect(summary(planRead(kept, start(offset), 1024, NOW))).toBe('gone')
-    expect(summary(planRead(stream(100, past, { kind: 'referenced' }), start(offset), 1024, NOW))).toBe(
+    expect(summary(planRead(kept, start(offset), 1024, NOW, 0))).toBe('gone')
+    expect(summary(planRead(stream(100, past, { kind: 'referenced' }), start(offset), 1024, NOW, 0))).toBe(
       'gone',
     )
   })
@@ -130,15 +130,15 @@ describe('a read that is longer than a chunk', () => {
     .filter(([tail, , from]) => from < tail)
 
   it('stops at a multiple of the chunk size', () => {
-    expect(summary(planRead(stream(5000), position(0), 1024, NOW))).toBe('0 to 1024')
-    expect(summary(planRead(stream(5000), position(1), 1024, NOW))).toBe('1 to 1024')
-    expect(summary(planRead(stream(5000), position(1024), 1024, NOW))).toBe('1024 to 2048')
-    expect(summary(planRead(stream(5000), position(4096), 1024, NOW))).toBe('4096 to 5000')
+    expect(summary(planRead(stream(5000), position(0), 1024, NOW, 0))).toBe('0 to 1024')
+    expect(summary(planRead(stream(5000), position(1), 1024, NOW, 0))).toBe('1 to 1024')
+    expect(summary(planRead(stream(5000), position(1024), 1024, NOW, 0))).toBe('1024 to 2048')
+    expect(summary(planRead(stream(5000), position(4096), 1024, NOW, 0))).toBe('4096 to 5000')
   })
 
   it('moves forward, is bounded, and ends at the tail or where the reads of others end', () => {
     const property = fc.property(inside, ([tail, chunkBytes, from]) => {
-      const plan = planRead(stream(tail), position(from), chunkBytes, NOW)
+      const plan = planRead(stream(tail), position(from), chunkBytes, NOW, 0)
       if (plan.kind !== 'data') return false
       const isSharedEnd = plan.to === tail || plan.to % chunkBytes === 0
       return (
@@ -156,11 +156,11 @@ describe('a read that is longer than a chunk', () => {
       const state = stream(tail)
       let at = 0
       for (let step = 0; step <= tail / chunkBytes + 1 && at < tail; step++) {
-        const plan = planRead(state, position(at), chunkBytes, NOW)
+        const plan = planRead(state, position(at), chunkBytes, NOW, 0)
         if (plan.kind !== 'data' || plan.from !== at) return false
         at = plan.to
       }
-      return at === tail && planRead(state, position(at), chunkBytes, NOW).kind === 'at-tail'
+      return at === tail && planRead(state, position(at), chunkBytes, NOW, 0).kind === 'at-tail'
     })
     expect(fc.check(property, { ...runs, numRuns: 2000 }).counterexample).toBeNull()
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { formatOffset } from './offset.ts'
 import { toProblem } from './problem.ts'
 import type { Rejection } from './rejection.ts'
 import type { HeaderList } from './wire.ts'
@@ -23,6 +24,7 @@ const answers: Answers = {
   'empty-array': [{ kind: 'empty-array' }, 400, 'EMPTY_ARRAY'],
   'invalid-json': [{ kind: 'invalid-json', detail }, 400, 'INVALID_JSON'],
   'origin-refused': [{ kind: 'origin-refused', detail }, 403, 'ORIGIN_REFUSED'],
+  'offset-lost': [{ kind: 'offset-lost', resumeAt: formatOffset(12, 0) }, 410, 'OFFSET_LOST'],
   'producer-fenced': [
     { kind: 'producer-fenced', epoch: 7 },
     403,
@@ -47,7 +49,7 @@ const answers: Answers = {
     'CONTENT_TYPE_MISMATCH',
   ],
   'stream-closed': [
-    { kind: 'stream-closed', tail: 12 },
+    { kind: 'stream-closed', next: formatOffset(12, 0) },
     409,
     'STREAM_CLOSED',
     ['Stream-Closed', 'true', 'Stream-Next-Offset', '0000000000000000_0000000000000012'],

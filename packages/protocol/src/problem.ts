@@ -1,5 +1,4 @@
 /** Rejections as HTTP: the one exhaustive switch to status, type and code (RFC 9457, R-019). */
-import { formatOffset } from './offset.ts'
 import type { Rejection } from './rejection.ts'
 import type { HeaderList } from './wire.ts'
 
@@ -60,6 +59,10 @@ export function toProblem(rejection: Rejection): Problem {
       return problem(404, 'not-found', 'NOT_FOUND', 'Stream Not Found', NOT_FOUND)
     case 'gone':
       return problem(410, 'gone', 'GONE', 'Stream Gone', GONE)
+    case 'offset-lost': {
+      const detail = `What the stream had up to this offset was lost: go on from ${rejection.resumeAt}, or read from -1.`
+      return problem(410, 'offset-lost', 'OFFSET_LOST', 'Offset Lost', detail)
+    }
     default:
       return toServerProblem(rejection)
   }
@@ -77,6 +80,7 @@ type ServerRejection = Exclude<
       | 'invalid-json'
       | 'not-found'
       | 'gone'
+      | 'offset-lost'
   }
 >
 
@@ -185,7 +189,7 @@ function toConflict(rejection: Conflict): Problem {
       return problem(409, 'content-type-mismatch', 'CONTENT_TYPE_MISMATCH', 'Content Type Mismatch', detail)
     }
     case 'stream-closed': {
-      const headers = ['Stream-Closed', 'true', 'Stream-Next-Offset', formatOffset(rejection.tail)]
+      const headers = ['Stream-Closed', 'true', 'Stream-Next-Offset', rejection.next]
       return problem(409, 'stream-closed', 'STREAM_CLOSED', 'Stream Closed', STREAM_CLOSED, headers)
     }
     case 'stream-seq-conflict':

@@ -3,6 +3,7 @@
  * it into HTTP. A rejection changed nothing.
  */
 import type { PROTOCOL_LIMITS } from './limits.ts'
+import type { Offset } from './offset.ts'
 
 /** Why a request was refused, with what the answer needs to be helpful. */
 export type Rejection =
@@ -15,6 +16,8 @@ export type Rejection =
   | { readonly kind: 'invalid-json'; readonly detail: string }
   | { readonly kind: 'not-found' }
   | { readonly kind: 'route-not-found'; readonly detail: string }
+  /** The bytes before the offset are lost; `resumeAt` is the greatest offset below them. */
+  | { readonly kind: 'offset-lost'; readonly resumeAt: Offset }
   /** Soft-deleted: removed, but still read by forks. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'method-not-allowed'; readonly allow: string }
@@ -25,7 +28,7 @@ export type Rejection =
   | { readonly kind: 'fork-source-not-found' }
   | { readonly kind: 'fork-from-tombstone' }
   | { readonly kind: 'content-type-mismatch'; readonly expected: string; readonly received: string }
-  | { readonly kind: 'stream-closed'; readonly tail: number }
+  | { readonly kind: 'stream-closed'; readonly next: Offset }
   | { readonly kind: 'stream-seq-conflict'; readonly last: string }
   | { readonly kind: 'producer-gap'; readonly expected: number; readonly received: number }
   | { readonly kind: 'producer-fenced'; readonly epoch: number }

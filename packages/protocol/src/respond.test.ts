@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Expiry } from './expiry.ts'
+import { formatOffset } from './offset.ts'
 import type { Outcome } from './outcome.ts'
 import { parseRead, type ReadRequest } from './parse-read.ts'
 import { parseQuery } from './query.ts'
@@ -92,7 +93,7 @@ function read(
 }
 
 describe('the answer to a PUT', () => {
-  const outcome = { path: path(), contentType: 'Text/Plain; a=b', tail: 10, closed: false }
+  const outcome = { path: path(), contentType: 'Text/Plain; a=b', tail: 10, generation: 0, closed: false }
 
   it('R-055, R-056, R-057: is 201 with type, tail and location when the stream was created', () => {
     const response = respondToWrite({ kind: 'created', ...outcome }, LOCATION)
@@ -129,46 +130,51 @@ describe('the answer to a POST', () => {
   const producer = { epoch: 2, seq: 7 }
 
   it.each<[string, Outcome, number, Record<string, string>]>([
-    ['R-072: an append', { kind: 'appended', tail: 10, closed: false, producer: undefined }, 204, {}],
+    [
+      'R-072: an append',
+      { kind: 'appended', tail: 10, generation: 0, closed: false, producer: undefined },
+      204,
+      {},
+    ],
     [
       'R-115: an append that closes',
-      { kind: 'appended', tail: 10, closed: true, producer: undefined },
+      { kind: 'appended', tail: 10, generation: 0, closed: true, producer: undefined },
       204,
       { 'Stream-Closed': 'true' },
     ],
     [
       'R-114, R-116: a close without data',
-      { kind: 'closed', tail: 10, closed: true, producer: undefined },
+      { kind: 'closed', tail: 10, generation: 0, closed: true, producer: undefined },
       204,
       { 'Stream-Closed': 'true' },
     ],
     [
       'R-090, R-095: an append of a producer',
-      { kind: 'appended', tail: 10, closed: false, producer },
+      { kind: 'appended', tail: 10, generation: 0, closed: false, producer },
       200,
       { 'Producer-Epoch': '2', 'Producer-Seq': '7', 'Content-Length': '0' },
     ],
     [
       'R-122: an append of a producer that closes',
-      { kind: 'appended', tail: 10, closed: true, producer },
+      { kind: 'appended', tail: 10, generation: 0, closed: true, producer },
       200,
       { 'Producer-Epoch': '2', 'Producer-Seq': '7', 'Stream-Closed': 'true', 'Content-Length': '0' },
     ],
     [
       'R-123: a close of a producer without data',
-      { kind: 'closed', tail: 10, closed: true, producer },
+      { kind: 'closed', tail: 10, generation: 0, closed: true, producer },
       204,
       { 'Producer-Epoch': '2', 'Producer-Seq': '7', 'Stream-Closed': 'true' },
     ],
     [
       'R-092, R-094: a duplicate on an open stream',
-      { kind: 'duplicate', tail: 10, closed: false, producer },
+      { kind: 'duplicate', tail: 10, generation: 0, closed: false, producer },
       204,
       { 'Producer-Epoch': '2', 'Producer-Seq': '7' },
     ],
     [
       'R-124: a duplicate on a closed stream',
-      { kind: 'duplicate', tail: 10, closed: true, producer },
+      { kind: 'duplicate', tail: 10, generation: 0, closed: true, producer },
       204,
       { 'Producer-Epoch': '2', 'Producer-Seq': '7', 'Stream-Closed': 'true' },
     ],
@@ -193,7 +199,10 @@ describe('the answer to a DELETE', () => {
 
 describe('the answer to a rejected write', () => {
   it('R-019, R-164: is a problem document that is not kept', () => {
-    const response = respondToWrite({ kind: 'rejected', rejection: { kind: 'stream-closed', tail: 10 } }, '')
+    const response = respondToWrite(
+      { kind: 'rejected', rejection: { kind: 'stream-closed', next: formatOffset(10, 0) } },
+      '',
+    )
     const body = bodyOf(response) ?? ''
     expect(response.status).toBe(409)
     expect(fields(response.headers)).toEqual({

@@ -1,7 +1,8 @@
 /** From outcomes and slices to status and protocol headers. What a deployment adds (CORS, security) is not here. */
 import { cacheControl } from './cache-control.ts'
 import { entityTag, matchesTag } from './entity-tag.ts'
-import { formatOffset } from './offset.ts'
+import { offsetAt } from './generation.ts'
+import { formatOffset, type Offset } from './offset.ts'
 import type { Outcome } from './outcome.ts'
 import type { ReadRequest } from './parse-read.ts'
 import { type Problem, toProblem } from './problem.ts'
@@ -20,7 +21,7 @@ export function respondToWrite(outcome: Outcome, location: string): WireResponse
   switch (outcome.kind) {
     case 'created':
     case 'exists': {
-      const headers = ['Content-Type', outcome.contentType, 'Stream-Next-Offset', formatOffset(outcome.tail)]
+      const headers = ['Content-Type', outcome.contentType, 'Stream-Next-Offset', tailOffset(outcome)]
       if (outcome.closed) headers.push('Stream-Closed', 'true')
       if (outcome.kind === 'created') headers.push('Location', location)
       headers.push(...NO_STORE, 'Content-Length', '0')
@@ -39,10 +40,14 @@ export function respondToWrite(outcome: Outcome, location: string): WireResponse
   }
 }
 
+function tailOffset({ tail, generation }: { readonly tail: number; readonly generation: number }): Offset {
+  return formatOffset(tail, generation)
+}
+
 function respondToAppend(
   outcome: Extract<Outcome, { kind: 'appended' | 'closed' | 'duplicate' }>,
 ): WireResponse {
-  const headers = ['Stream-Next-Offset', formatOffset(outcome.tail)]
+  const headers = ['Stream-Next-Offset', tailOffset(outcome)]
   const { producer } = outcome
   if (producer) headers.push('Producer-Epoch', String(producer.epoch), 'Producer-Seq', String(producer.seq))
   if (outcome.closed) headers.push('Stream-Closed', 'true')
@@ -64,7 +69,7 @@ export function respondWithProblem(problem: Problem, extra: object = {}): WireRe
 
 /** HEAD of a live stream (section 9). */
 export function respondToHead(state: StreamState): WireResponse {
-  const headers = ['Content-Type', state.contentType, 'Stream-Next-Offset', formatOffset(state.tail)]
+  const headers = ['Content-Type', state.contentType, 'Stream-Next-Offset', offsetAt(state, state.tail)]
   if (state.closed) headers.push('Stream-Closed', 'true')
   if (state.expiry.kind === 'ttl') headers.push('Stream-TTL', String(state.expiry.ttlSeconds))
   if (state.expiry.kind === 'at') headers.push('Stream-Expires-At', state.expiry.text)
@@ -87,7 +92,8 @@ export interface ReadAnswer {
 /** The answer to a catch-up read, or to a long-poll that got data, the end, or nothing in time (10.2, 10.3). */
 export function respondToRead(answer: ReadAnswer): WireResponse {
   const { request, slice, cursor } = answer
-  const headers = ['Stream-Next-Offset', formatOffset(slice.to)]
+  const next = offsetAt(slice.state, slice.to)
+  const headers = ['Stream-Next-Offset', next]
   if (isUpToDate(slice)) headers.push('Stream-Up-To-Date', 'true')
   const atEnd = isAtEnd(slice)
   if (atEnd) headers.push('Stream-Closed', 'true')
@@ -102,7 +108,7 @@ export function respondToRead(answer: ReadAnswer): WireResponse {
     headers.push(...NO_STORE)
     return withBody(slice, headers)
   }
-  const tag = entityTag(slice.state.id, request.startToken, formatOffset(slice.to), atEnd)
+  const tag = entityTag(slice.state.id, request.startToken, next, atEnd)
   headers.push('ETag', tag, 'Cache-Control', cacheControl(slice, answer.cacheScope, answer.nowMs))
   const { ifNoneMatch } = answer
   if (request.mode === 'catch-up' && ifNoneMatch !== undefined && matchesTag(ifNoneMatch, tag)) {
@@ -133,7 +139,7 @@ export function sseHeaders(state: StreamState, request: ReadRequest): HeaderList
   if (state.format === 'binary') headers.push('Stream-SSE-Data-Encoding', 'base64')
   if (request.start.kind === 'now' && state.closed) {
     headers.push('Stream-Closed', 'true', 'Stream-Up-To-Date', 'true')
-    headers.push('Stream-Next-Offset', formatOffset(state.tail))
+    headers.push('Stream-Next-Offset', offsetAt(state, state.tail))
   }
   return headers
 }

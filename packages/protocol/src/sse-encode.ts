@@ -2,7 +2,7 @@
  * Server-sent events (section 10.4): the byte grammar that published clients and the conformance suite expect.
  * One data event with the bytes of a slice, directly followed by one control event, made once per slice.
  */
-import { formatOffset } from './offset.ts'
+import { offsetAt } from './generation.ts'
 import { withoutEnd } from './read-body.ts'
 import { isAtEnd, isUpToDate, type Slice } from './slice.ts'
 
@@ -37,7 +37,8 @@ export function encodeControlEvent(slice: Slice, cursor: bigint): Uint8Array {
   const fields = isAtEnd(slice)
     ? ',"upToDate":true,"streamClosed":true'
     : `,"streamCursor":"${cursor}"${isUpToDate(slice) ? ',"upToDate":true' : ''}`
-  return encoder.encode(`event: control\ndata:{"streamNextOffset":"${formatOffset(slice.to)}"${fields}}\n\n`)
+  const next = offsetAt(slice.state, slice.to)
+  return encoder.encode(`event: control\ndata:{"streamNextOffset":"${next}"${fields}}\n\n`)
 }
 
 /** One byte sequence from many; no copy when there is only one. */

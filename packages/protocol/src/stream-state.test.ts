@@ -56,6 +56,7 @@ describe('created', () => {
       lastAccessMs: NOW,
       base: 0,
       tail: 0,
+      cuts: [],
       closed: false,
       closedBy: undefined,
       streamSeq: undefined,
@@ -75,6 +76,7 @@ describe('created', () => {
       inherited: [{ id: configOf().id, from: 0, to: 10 }],
       ancestors: [configOf().path],
       expiryInherited: true,
+      cuts: [],
     }
     const made = fold(created({ id: streamId('2'), fork }))
     expect(source?.producers.size).toBe(1)

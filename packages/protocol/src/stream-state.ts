@@ -3,6 +3,7 @@
  * the durable one side by side, and what a command decided becomes durable by moving one reference.
  */
 import { deadlineMs, type Expiry, NEVER } from './expiry.ts'
+import type { Cuts } from './generation.ts'
 import type { OwnRange } from './lineage.ts'
 import { DEFAULT_CONTENT_TYPE, type StreamFormat, streamFormat } from './media-type.ts'
 import { type ProducerStamp, ProducerTable } from './producer-table.ts'
@@ -33,6 +34,8 @@ export interface ForkOrigin {
   /** Paths of the source, its source and so on; each is kept by a reference, so each names one incarnation. */
   readonly ancestors: readonly StreamPath[]
   readonly expiryInherited: boolean
+  /** Cuts of the source below `ownFrom`: inherited bytes keep their offsets. */
+  readonly cuts: Cuts
 }
 
 /** Everything the rules know about one stream. */
@@ -51,6 +54,8 @@ export interface StreamState {
   readonly base: number
   /** Position just past the last stored byte. */
   readonly tail: number
+  /** Where the generation of its offsets changes. */
+  readonly cuts: Cuts
   readonly closed: boolean
   readonly closedBy: ProducerStamp | undefined
   readonly streamSeq: string | undefined
@@ -77,20 +82,24 @@ export interface AppendedUnit {
   readonly messages: number
 }
 
+/** One accepted POST, or the initial body of a PUT: bytes, closure, producer and seq in one fact. */
+export interface AppendedEvent {
+  readonly kind: 'appended'
+  readonly unit: AppendedUnit | undefined
+  readonly closes: boolean
+  readonly producer: ProducerStamp | undefined
+  readonly streamSeq: string | undefined
+  /** Producers last used before this instant are forgotten. */
+  readonly forgetBeforeMs: number | undefined
+  readonly atMs: number
+}
+
 /** One fact about one stream. Events of one stream fold in order; `evolve` is their only interpreter. */
 export type StreamEvent =
   | { readonly kind: 'created'; readonly config: StreamConfig; readonly atMs: number }
-  | {
-      /** One accepted POST, or the initial body of a PUT: bytes, closure, producer and seq in one fact. */
-      readonly kind: 'appended'
-      readonly unit: AppendedUnit | undefined
-      readonly closes: boolean
-      readonly producer: ProducerStamp | undefined
-      readonly streamSeq: string | undefined
-      /** Producers last used before this instant are forgotten. */
-      readonly forgetBeforeMs: number | undefined
-      readonly atMs: number
-    }
+  | AppendedEvent
+  /** What is appended from here on is of this generation. */
+  | { readonly kind: 'cut'; readonly generation: number }
   | { readonly kind: 'referenced' }
   | { readonly kind: 'released' }
   | { readonly kind: 'soft-deleted' }
@@ -103,6 +112,8 @@ export function evolve(state: StreamState | undefined, event: StreamEvent): Stre
   switch (event.kind) {
     case 'appended':
       return appended(state, event)
+    case 'cut':
+      return { ...state, cuts: [...state.cuts, { generation: event.generation, from: state.tail }] }
     case 'referenced':
       return { ...state, refCount: state.refCount + 1 }
     case 'released':
@@ -128,6 +139,7 @@ function created(config: StreamConfig, atMs: number): StreamState {
     lastAccessMs: atMs,
     base: 0,
     tail: config.fork?.ownFrom ?? 0,
+    cuts: config.fork?.cuts ?? [],
     closed: false,
     closedBy: undefined,
     streamSeq: undefined,
@@ -138,7 +150,7 @@ function created(config: StreamConfig, atMs: number): StreamState {
   }
 }
 
-function appended(state: StreamState, event: Extract<StreamEvent, { kind: 'appended' }>): StreamState {
+function appended(state: StreamState, event: AppendedEvent): StreamState {
   const { unit, producer } = event
   return {
     ...state,
@@ -155,7 +167,7 @@ function appended(state: StreamState, event: Extract<StreamEvent, { kind: 'appen
 function withProducer(
   producers: ProducerTable,
   producer: ProducerStamp,
-  event: Extract<StreamEvent, { kind: 'appended' }>,
+  event: AppendedEvent,
 ): ProducerTable {
   const kept = event.forgetBeforeMs === undefined ? producers : producers.withoutIdle(event.forgetBeforeMs)
   return kept.with(producer.id, { epoch: producer.epoch, lastSeq: producer.seq, updatedAtMs: event.atMs })

@@ -33,6 +33,7 @@ function heldStorage(): HeldStorage {
   let open = (): void => undefined
   const storage: StreamStorage = {
     traits: { ...inner.traits, gathersCommits: true },
+    generation: inner.generation,
     load: (paths) => inner.load(paths),
     async commit(batch) {
       batches.push(batch)

@@ -33,6 +33,11 @@ export interface Disk {
   remove(name: string): Promise<void>
   /** Makes creations, renames and removals in a folder survive a power cut. */
   syncFolder(folder: string): Promise<void>
+  /**
+   * Names the time since the machine was last started, or `undefined` where that is not known: while it is the same,
+   * what was written is there, synced or not.
+   */
+  bootId(): Promise<string | undefined>
   /** Takes the data directory for this process until `release` or the process's end; throws `DiskLocked`. */
   lock(): Promise<DiskLock>
 }

@@ -87,6 +87,7 @@ export class FaultyDisk implements Disk {
   readonly #open = new Map<object, SimulatedFile>()
   readonly #faults = new Set<Fault>()
   #isLocked = false
+  #powerCuts = 0
   #isGone = false
 
   constructor(options: FaultyDiskOptions) {
@@ -108,6 +109,11 @@ export class FaultyDisk implements Disk {
     assertDiskName(name)
     await this.#enter({ kind: 'open', name })
     return this.#openFile(name, this.#file(name))
+  }
+
+  /** One a power cut, none for the end of a process. */
+  async bootId(): Promise<string> {
+    return `boot-${this.#powerCuts}`
   }
 
   async exists(name: string): Promise<boolean> {
@@ -187,11 +193,13 @@ export class FaultyDisk implements Disk {
     const folder = (one: Folder): Folder =>
       kind === 'power' ? one.afterPowerCut(random, survival, file) : one.afterProcessEnd(file)
     const { folders } = this.#media
-    return this.#successor({
+    const next = this.#successor({
       folders:
         kind === 'power' ? folders.afterPowerCut(random, survival, folder) : folders.afterProcessEnd(folder),
       top: folder(this.#media.top),
     })
+    if (kind === 'power') next.#powerCuts++
+    return next
   }
 
   /**
@@ -237,6 +245,7 @@ export class FaultyDisk implements Disk {
     disk.#media = media
     disk.#capacityBytes = this.#capacityBytes
     disk.#steps = this.#steps
+    disk.#powerCuts = this.#powerCuts
     return disk
   }
 

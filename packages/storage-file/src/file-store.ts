@@ -23,6 +23,7 @@ import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
+import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { streamKey } from './home-keys.ts'
 import type { Journal, JournalEntry } from './journal.ts'
@@ -46,6 +47,7 @@ export interface StoreParts {
   readonly journal: Journal
   readonly limits: StoreLimits
   readonly durability: Durability
+  readonly generation: number
   readonly clock: Clock
   /** What recovery replayed; the first checkpoint writes it down. */
   readonly replayed: Layer
@@ -68,6 +70,7 @@ export function createFileStore(parts: StoreParts): FileStore {
 
 class OpenFileStore implements FileStore {
   readonly traits: StorageTraits = { durable: true, sharedBetweenProcesses: false, gathersCommits: true }
+  readonly generation: number
   readonly #parts: StoreParts
   readonly #sources: ReadSources
   #active: Layer
@@ -84,6 +87,7 @@ class OpenFileStore implements FileStore {
 
   constructor(parts: StoreParts) {
     this.#parts = parts
+    this.generation = parts.generation
     this.#active = parts.replayed
     this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
     if (this.#active.records > 0) this.#scheduleCheckpoint()
@@ -153,6 +157,7 @@ class OpenFileStore implements FileStore {
       if (this.poison === undefined) {
         await this.#flushTouches()
         await this.checkpoint()
+        if (this.#active.entries.size === 0 && this.#frozen === undefined) await endRun(home)
       }
     } finally {
       await closeAll([journal, blocks, home, { close: () => lock.release() }])

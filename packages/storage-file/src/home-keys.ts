@@ -60,6 +60,12 @@ export function fileOf(key: string): number {
 /** The journal sequence up to which the home holds everything. */
 export const APPLIED_KEY = 'm/applied'
 
+/** The store's generation, as a number; missing: 0. */
+export const GENERATION_KEY = 'm/generation'
+
+/** The machine's start in which a store that answers before it syncs was opened; removed when it is closed. */
+export const RUN_KEY = 'm/run'
+
 /** Greater than every key that starts with `prefix` and goes on in printable ASCII. */
 export function prefixEnd(prefix: string): string {
   return `${prefix}\x7f`

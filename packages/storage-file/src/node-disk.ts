@@ -11,6 +11,8 @@ import { lockFolder } from './node-lock.ts'
 
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
+/** Linux draws a new id at each start of the machine. */
+const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
 /** Pieces that one system call takes on every platform (IOV_MAX). */
 const MOST_PIECES = 1024
 /** No room, no quota, or a file as large as the system lets it become. */
@@ -75,6 +77,13 @@ class NodeDisk implements Disk {
 
   async syncFolder(folder: string): Promise<void> {
     await syncFolder(this.#folderPath(folder))
+  }
+
+  async bootId(): Promise<string | undefined> {
+    const id = await unless('ENOENT', undefined, () =>
+      call<string>((done) => fs.readFile(BOOT_ID_FILE, 'latin1', done)),
+    )
+    return id?.trim()
   }
 
   async lock(): Promise<DiskLock> {

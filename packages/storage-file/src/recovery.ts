@@ -7,6 +7,7 @@ import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
 import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
+import { startOfRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
 import { Journal } from './journal.ts'
@@ -93,6 +94,8 @@ async function openOwned(
   })
   const blocks = new BlockFiles(disk, limits, nextFile)
   const onPoisoned = options.onPoisoned ?? (() => undefined)
+  const run = await startOfRun(disk, home, durability)
+  const { generation } = run
   const store = createFileStore({
     disk,
     lock,
@@ -101,6 +104,7 @@ async function openOwned(
     journal,
     limits,
     durability,
+    generation,
     clock,
     replayed,
     onPoisoned,
@@ -108,6 +112,7 @@ async function openOwned(
   // What was read back may be in the page cache only, and even a sync that failed before the crash may have left it
   // there as clean. Written down anew it is safe, before the first answer rests on it.
   if (replayed.records > 0) await store.checkpoint()
+  if (run.changes.length > 0) await home.commit(run.changes)
   return store
 }
 

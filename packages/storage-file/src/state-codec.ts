@@ -1,6 +1,6 @@
 /** Values of the home: a stream's state, its blocks, and what is kept about block files. JSON, checked by the home. */
 import type { VersionedState } from '@millrace/engine'
-import { dueAtMs, ProducerTable, type StreamState } from '@millrace/protocol'
+import { type Cuts, dueAtMs, ProducerTable, type StreamState } from '@millrace/protocol'
 
 /** A stream as the home keeps it. */
 export interface StoredStream extends VersionedState {
@@ -12,8 +12,9 @@ export interface StoredStream extends VersionedState {
 
 /** Writes a stream's value. */
 export function encodeStream(state: StreamState, version: number, stored: number): Uint8Array {
-  const { producers, ...rest } = state
-  return Buffer.from(JSON.stringify({ version, stored, state: rest, producers: [...producers.entries()] }))
+  const { producers, cuts, ...rest } = state
+  const value = { version, stored, state: rest, producers: [...producers.entries()] }
+  return Buffer.from(JSON.stringify(cuts.length === 0 ? value : { ...value, cuts }))
 }
 
 /** Reads a stream's value. */
@@ -22,7 +23,8 @@ export function decodeStream(value: Uint8Array): StoredStream {
   const parsed = JSON.parse(textOf(value)) as {
     readonly version: number
     readonly stored: number
-    readonly state: Omit<StreamState, 'producers'>
+    readonly state: Omit<StreamState, 'producers' | 'cuts'>
+    readonly cuts?: Cuts
     readonly producers: Parameters<typeof ProducerTable.from>[0]
   }
   // JSON has no `undefined`: what is left out is put back, so that states compare and spread alike everywhere.
@@ -32,6 +34,7 @@ export function decodeStream(value: Uint8Array): StoredStream {
     streamSeq: parsed.state.streamSeq,
     fork: parsed.state.fork,
     producers: ProducerTable.from(parsed.producers),
+    cuts: parsed.cuts ?? [],
   }
   return { version: parsed.version, stored: parsed.stored, state, dueAtMs: dueAtMs(state) }
 }
