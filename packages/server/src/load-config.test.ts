@@ -1,0 +1,143 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ConfigError, type LoadConfigOptions, type LoadedConfig, loadConfig } from './load-config.ts'
+
+let directory = ''
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'millrace-config-'))
+  await mkdir(join(directory, 'config'))
+})
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+function write(name: string, text: string): Promise<void> {
+  return writeFile(join(directory, 'config', `${name}.toml`), text)
+}
+
+function load(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
+  return loadConfig({ directory, environment: {}, ...options })
+}
+
+async function problemsOf(options: LoadConfigOptions = {}): Promise<readonly string[]> {
+  const error: unknown = await load(options).catch((reason: unknown) => reason)
+  return error instanceof ConfigError ? error.problems : []
+}
+
+describe('layers', () => {
+  it('win in their order: profile, default, profile file, local, --config, environment, flags', async () => {
+    const names = ['default', 'dev', 'local', 'extra'] as const
+    const seen: unknown[] = [(await load({ profile: 'dev' })).get('server.bind_address')]
+    const look = async (options: LoadConfigOptions): Promise<void> => {
+      seen.push((await load({ profile: 'dev', ...options })).get('server.bind_address'))
+    }
+    let file: string | undefined
+    for (const [at, name] of names.entries()) {
+      await write(name, `[server]\nbind_address = "127.0.0.1:${at + 1}"\n`)
+      if (name === 'extra') file = join(directory, 'config', 'extra.toml')
+      await look(file === undefined ? {} : { file })
+    }
+    const environment = { DS_SERVER__BIND_ADDRESS: '127.0.0.1:5' }
+    await look({ ...(file !== undefined && { file }), environment })
+    await look({ environment, overrides: { 'server.bind_address': '127.0.0.1:6' } })
+    expect(seen).toEqual(['4437', '1', '2', '3', '4', '5', '6'].map((port) => `127.0.0.1:${port}`))
+  })
+
+  it('say where each value comes from and which files were read', async () => {
+    await write('local', '[limits]\n\nmax_stream_bytes = "64MiB"\n')
+    const config = await load({ environment: { DS_STORAGE__MODE: 'FAST' } })
+    const placeOf = (name: string): unknown => config.values.find(({ key }) => key.name === name)?.place
+    expect(config.files).toEqual([join('config', 'local.toml')])
+    expect(config.get('limits.max_stream_bytes')).toBe(64 * 1024 * 1024)
+    expect(placeOf('limits.max_stream_bytes')).toBe(`${join('config', 'local.toml')} line 3`)
+    expect([config.get('storage.mode'), placeOf('storage.mode')]).toEqual(['fast', 'DS_STORAGE__MODE'])
+    expect(placeOf('server.bind_address')).toBe('default')
+  })
+
+  it('take old names, and let the new ones win with a note', async () => {
+    await write('default', '[server]\nport = 81\nlong_poll_timeout_secs = 7\n')
+    expect((await load()).get('server.bind_address')).toBe('127.0.0.1:81')
+    const environment = { DS_TRANSPORT__CONNECTION__LONG_POLL_TIMEOUT_SECS: '9' }
+    const config = await load({ environment })
+    expect(config.get('transport.connection.long_poll_timeout_secs')).toBe(9000)
+    expect(config.notes.join()).toContain('server.long_poll_timeout_secs has no effect')
+  })
+
+  it('say what has no effect here, and what the first names are called now', async () => {
+    const environment = { DS_STORAGE__ACID_SHARD_COUNT: '16', STORAGE_MODE: 'acid' }
+    const { notes } = await load({ environment })
+    expect(notes).toHaveLength(2)
+    expect(notes.join()).toContain('STORAGE_MODE has no effect: it is called DS_STORAGE__MODE now')
+    expect(notes.join()).toContain('storage.acid_shard_count has no effect here')
+  })
+})
+
+describe('mistakes', () => {
+  it('are all told at once, with file and line, and with what was probably meant', async () => {
+    await write('default', '[server]\nprot = 1\n[storage]\nmode = "disk"\n')
+    const environment = { DS_LIMITS__MAX_STREAM_BYTE: '1', DS_SERVER__PORT: 'x' }
+    const problems = await problemsOf({ environment })
+    const file = join('config', 'default.toml')
+    expect(problems).toEqual([
+      `${file} line 2: there is no key server.prot. Did you mean server.port?`,
+      expect.stringContaining(`${file} line 4: storage.mode must be one of memory, file-durable`),
+      'There is no variable DS_LIMITS__MAX_STREAM_BYTE. Did you mean DS_LIMITS__MAX_STREAM_BYTES?',
+      'DS_SERVER__PORT: it must be a port from 0 to 65535, not "x".',
+    ])
+  })
+
+  it('in TOML are told with their line', async () => {
+    await write('local', '[server]\nport = \n')
+    expect((await problemsOf()).join()).toMatch(/local\.toml line \d: this is not TOML/)
+  })
+
+  it.each([
+    [
+      'a file that is not there',
+      { file: '/nowhere/x.toml' },
+      "config override file not found: '/nowhere/x.toml'",
+    ],
+    ['a profile that is not there', { profile: 'prdo' }, 'There is no profile prdo'],
+    ['a profile that is a path', { profile: '../x' }, '../x is no name of a profile'],
+  ])('%s', async (_, options, expected) => {
+    expect((await problemsOf(options)).join()).toContain(expected)
+  })
+
+  it.each([
+    [
+      'TLS files without TLS',
+      { 'transport.tls.cert_path': 'a' },
+      'has no place with transport.mode = "http"',
+    ],
+    ['TLS without files', { 'transport.mode': 'tls' }, 'needs transport.tls.cert_path'],
+    [
+      'mutual TLS without authorities',
+      { 'transport.mode': 'mtls', 'transport.tls.cert_path': 'a', 'transport.tls.key_path': 'b' },
+      'needs transport.tls.client_ca_path',
+    ],
+    ['HTTP/2 without TLS', { 'transport.http.versions': ['http2'] }, 'HTTP/2 needs TLS'],
+    [
+      'TLS versions upside down',
+      { 'transport.tls.min_version': '1.3', 'transport.tls.max_version': '1.2' },
+      'is above',
+    ],
+    ['an identity without a header', { 'proxy.identity.mode': 'header' }, 'needs proxy.identity.header_name'],
+    ['a base path that is none', { 'http.stream_base_path': 'v1' }, 'plain URL path'],
+    [
+      'an administration over the streams',
+      { 'admin.enabled': true, 'admin.base_path': '/v1' },
+      'must not overlap',
+    ],
+    ['a key that is not there', { 'server.prot': 1 }, 'there is no key server.prot'],
+  ])('%s', async (_, overrides, expected) => {
+    expect((await problemsOf({ overrides })).join()).toContain(expected)
+  })
+
+  it('in production: every origin only by choice', async () => {
+    const overrides = { 'http.cors_origins': '*' }
+    expect((await problemsOf({ profile: 'prod', overrides })).join()).toContain('allow_wildcard_cors')
+    const chosen = { ...overrides, 'http.allow_wildcard_cors': true }
+    expect((await load({ profile: 'prod', overrides: chosen })).get('http.cors_origins')).toEqual(['*'])
+  })
+})
