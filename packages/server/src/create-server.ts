@@ -6,6 +6,7 @@ import { createHandler, type MillraceHandler } from './create-handler.ts'
 import type { Listener } from './listener.ts'
 import { listenOnNode } from './node-listener.ts'
 import type { HandlerOptions } from './options.ts'
+import type { TlsOptions } from './tls-files.ts'
 
 /** Options of `createServer`. */
 export interface ServerOptions extends HandlerOptions {
@@ -17,6 +18,10 @@ export interface ServerOptions extends HandlerOptions {
   readonly requestTimeoutMs?: number
   /** How long `close` waits for requests under way before it cuts them off. 10,000 unless given. */
   readonly shutdownGraceMs?: number
+  /** Largest head of a request, in bytes; 32 KiB unless given. */
+  readonly maxHeaderBytes?: number
+  /** Serve over TLS, HTTP/1.1 and HTTP/2 (HTTP/1.1 only on Bun); plain HTTP without it. */
+  readonly tls?: TlsOptions
 }
 
 /** A listening server. */
@@ -27,6 +32,8 @@ export interface MillraceServer {
   readonly handler: MillraceHandler
   /** Numbers about the engine; `undefined` until the store is open. */
   statistics(): EngineStatistics | undefined
+  /** Reads certificate and key again: new connections get them. Rejects with `TlsFileError`, changing nothing. */
+  reloadTls(): Promise<void>
   /** Accepts no more, ends live readers cleanly, finishes requests and commits, closes the store. */
   close(): Promise<void>
 }
@@ -49,6 +56,8 @@ export async function createServer(options: ServerOptions): Promise<MillraceServ
       port: options.port ?? DEFAULT_PORT,
       requestTimeoutMs: options.requestTimeoutMs ?? 120_000,
       shutdownGraceMs: options.shutdownGraceMs ?? 10_000,
+      maxHeaderBytes: options.maxHeaderBytes ?? 32 * 1024,
+      ...(options.tls && { tls: options.tls }),
     })
   } catch (error) {
     await handler.close()
@@ -56,10 +65,11 @@ export async function createServer(options: ServerOptions): Promise<MillraceServ
   }
   let closing: Promise<void> | undefined
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
+    url: `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
     port: listener.port,
     handler,
     statistics: () => handler.statistics(),
+    reloadTls: () => listener.reloadTls(),
     close() {
       closing ??= listener.stop().then(() => handler.close())
       return closing

@@ -1,5 +1,6 @@
 /** What the server needs of a runtime's listening socket. */
 import type { MillraceHandler } from './create-handler.ts'
+import type { TlsOptions } from './tls-files.ts'
 
 /** Where and how to listen. */
 export interface ListenOptions {
@@ -7,11 +8,17 @@ export interface ListenOptions {
   readonly port: number
   readonly requestTimeoutMs: number
   readonly shutdownGraceMs: number
+  /** Largest head of a request, in bytes. */
+  readonly maxHeaderBytes: number
+  /** Plain HTTP without it. */
+  readonly tls?: TlsOptions
 }
 
 /** A listening socket. */
 export interface Listener {
   readonly port: number
+  /** Reads certificates and keys again; new connections get them, those that are there stay. */
+  reloadTls(): Promise<void>
   /** Accepts no more, drains the handler, and resolves when no request is under way. */
   stop(): Promise<void>
 }

@@ -19,15 +19,23 @@ export type NodeListener = (request: IncomingMessage, response: ServerResponse) 
 
 /** Makes a listener. `isDraining` asks clients to open no further request on their connections. */
 export function createNodeListener(handler: WireHandler, isDraining: () => boolean): NodeListener {
-  return (request, response) => {
-    // Requests of one connection take effect one after the other, however many arrive at once (RFC 9112, 9.3.2).
-    inTurn(request, response, () => {
-      handler(new NodeRequest(request, response)).then((answer) => {
-        if (response.destroyed) return
-        send(response, answer, isDraining())
-      })
-    })
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const answered = await handler(new NodeRequest(request, response))
+    if (!isGone(response)) send(response, answered, isDraining() && request.httpVersionMajor < 2)
   }
+  return (request, response) => {
+    if (request.httpVersionMajor >= 2) {
+      answer(request, response)
+      return
+    }
+    // Requests of one connection take effect one after the other, however many arrive at once (RFC 9112, 9.3.2).
+    inTurn(request, response, () => answer(request, response))
+  }
+}
+
+/** The response of HTTP/2 does not say so itself. */
+function isGone(response: ServerResponse & { readonly stream?: { readonly destroyed: boolean } }): boolean {
+  return response.destroyed || response.stream?.destroyed === true
 }
 
 class NodeRequest implements WireRequest {
@@ -73,7 +81,7 @@ class NodeRequest implements WireRequest {
 
   onAborted(listener: () => void): void {
     const response = this.#response
-    if (response.destroyed) listener()
+    if (isGone(response)) listener()
     else {
       response.once('close', () => {
         if (!response.writableFinished) listener()

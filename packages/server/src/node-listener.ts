@@ -1,36 +1,33 @@
 /** Listening with `node:http`. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type ServerOptions as HttpServerOptions,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
 import { type Socket, Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { afterAnswers, afterAnswersBefore, type BrokenAt } from './answers-owed.ts'
-import type { Listen } from './listener.ts'
+import type { MillraceHandler } from './create-handler.ts'
+import type { Listen, ListenOptions } from './listener.ts'
+import { readTlsFiles, type TlsOptions } from './tls-files.ts'
 
 /** Idle connections are kept a little longer than common proxies keep theirs, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
-const MAX_HEADER_BYTES = 32 * 1024
+/** Requests that one HTTP/2 connection may have under way, live readers included. */
+const MAX_CONCURRENT_STREAMS = 1000
+
+/** Both are servers of `node:net` that emit the same events; only one of them can end its idle connections. */
+type NodeServer = ReturnType<typeof createServer> | Http2SecureServer
 
 /** Serves a handler on a TCP port. */
 export const listenOnNode: Listen = async (handler, options) => {
-  const server = createServer(
-    {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: Math.min(30_000, options.requestTimeoutMs),
-      requestTimeout: options.requestTimeoutMs,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      // The access rules judge a missing Host, in the form of all other refusals.
-      requireHostHeader: false,
-    },
-    handler.node,
-  )
-  // Headers are bounded in bytes; a bound on their number would drop the rest silently, framing headers included.
-  server.maxHeadersCount = 0
-  const connections = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
-  })
+  const { tls } = options
+  const server = tls ? await secureServer(handler, options, tls) : plainServer(handler, options)
+  const open = trackConnections(server)
   server.on('clientError', (error, socket) =>
-    afterAnswersBefore(socket, (brokenAt) => refuseBroken(error, socket, brokenAt)),
+    afterAnswersBefore(socket, (brokenAt) => refuseBroken(error, socket, brokenAt, options.maxHeaderBytes)),
   )
   server.on('checkExpectation', refuseExpectation)
   await new Promise<void>((resolve, reject) => {
@@ -42,11 +39,87 @@ export const listenOnNode: Listen = async (handler, options) => {
   })
   return {
     port: portOf(server),
-    stop: () => stop(server, connections, () => handler.drain(), options.shutdownGraceMs),
+    async reloadTls() {
+      if (tls && 'setSecureContext' in server) server.setSecureContext(await readTlsFiles(tls))
+    },
+    stop: () => stop(server, open, () => handler.drain(), options.shutdownGraceMs),
   }
 }
 
-function portOf(server: Server): number {
+function httpOptions(options: ListenOptions): HttpServerOptions {
+  return {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: Math.min(30_000, options.requestTimeoutMs),
+    requestTimeout: options.requestTimeoutMs,
+    maxHeaderSize: options.maxHeaderBytes,
+    // The access rules judge a missing Host, in the form of all other refusals.
+    requireHostHeader: false,
+  }
+}
+
+function plainServer(handler: MillraceHandler, options: ListenOptions): ReturnType<typeof createServer> {
+  const server = createServer(httpOptions(options), handler.node)
+  // Headers are bounded in bytes; a bound on their number would drop the rest silently, framing headers included.
+  server.maxHeadersCount = 0
+  return server
+}
+
+/** HTTP/2 and HTTP/1.1 by ALPN. */
+async function secureServer(
+  handler: MillraceHandler,
+  options: ListenOptions,
+  tls: TlsOptions,
+): Promise<Http2SecureServer> {
+  const files = await readTlsFiles(tls)
+  const versions = tls.versions ?? ['http1', 'http2']
+  const server = createSecureServer(
+    {
+      ...files,
+      allowHTTP1: versions.includes('http1'),
+      ALPNProtocols: versions.map((version) => (version === 'http2' ? 'h2' : 'http/1.1')),
+      requestCert: tls.clientCaPath !== undefined,
+      rejectUnauthorized: tls.clientCaPath !== undefined,
+      handshakeTimeout: Math.min(30_000, options.requestTimeoutMs),
+      maxSessionMemory: 64,
+      settings: {
+        maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+        maxHeaderListSize: options.maxHeaderBytes,
+        initialWindowSize: 1024 * 1024,
+      },
+    },
+    // The compatible API of HTTP/2 has the same shape as far as the adapter goes.
+    handler.node as unknown as Parameters<typeof createSecureServer>[1],
+  )
+  // HTTP/1.1 connections look for their settings on the server itself.
+  Object.assign(server, httpOptions(options), { maxHeadersCount: 0 })
+  // A client that speaks no TLS, or no version we do, is gone by itself: nothing of ours failed.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  return server
+}
+
+/** What is connected, to be let go one by one. */
+interface OpenConnections {
+  readonly sockets: Set<Socket>
+  readonly sessions: Set<ServerHttp2Session>
+}
+
+function trackConnections(server: NodeServer): OpenConnections {
+  const sockets = new Set<Socket>()
+  const sessions = new Set<ServerHttp2Session>()
+  const add = (socket: Socket): void => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  }
+  // Requests are known by the socket they came on: over TLS that is the secure one.
+  server.on('setSecureContext' in server ? 'secureConnection' : 'connection', add)
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+  })
+  return { sockets, sessions }
+}
+
+function portOf(server: NodeServer): number {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
   return address.port
@@ -56,14 +129,12 @@ function portOf(server: Server): number {
  * Stops listening and lets every connection go once its answers have left. `Server.close` of `node:http` would also
  * cut connections whose last answer is still on its way to a slow client.
  */
-function stop(
-  server: Server,
-  connections: ReadonlySet<Socket>,
-  drain: () => void,
-  graceMs: number,
-): Promise<void> {
+function stop(server: NodeServer, open: OpenConnections, drain: () => void, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const cutOff = setTimeout(() => server.closeAllConnections(), graceMs)
+    const cutOff = setTimeout(() => {
+      for (const session of open.sessions) session.destroy()
+      for (const socket of open.sockets) socket.destroy()
+    }, graceMs)
     TcpServer.prototype.close.call(server, () => {
       clearTimeout(cutOff)
       // Nothing is connected any more: this only ends the checks for slow requests.
@@ -71,8 +142,16 @@ function stop(
       resolve()
     })
     drain()
-    for (const socket of connections) afterAnswers(socket, () => socket.destroySoon())
+    // They end when their last answer has left.
+    for (const session of open.sessions) session.close()
+    for (const socket of open.sockets) {
+      if (!isMultiplexed(socket)) afterAnswers(socket, () => socket.destroySoon())
+    }
   })
+}
+
+function isMultiplexed(socket: Socket): boolean {
+  return 'alpnProtocol' in socket && socket.alpnProtocol === 'h2'
 }
 
 interface BrokenRequest {
@@ -86,32 +165,31 @@ const BROKEN: BrokenRequest = {
   code: 'BAD_REQUEST',
   detail: 'The request is not well-formed HTTP.',
 }
-const BROKEN_BY_CODE: ReadonlyMap<string, BrokenRequest> = new Map([
-  [
-    'HPE_HEADER_OVERFLOW',
-    {
-      status: '431 Request Header Fields Too Large',
-      code: 'HEADERS_TOO_LARGE',
-      detail: `The request headers are larger than ${MAX_HEADER_BYTES} bytes.`,
-    },
-  ],
-  [
-    'ERR_HTTP_REQUEST_TIMEOUT',
-    {
-      status: '408 Request Timeout',
-      code: 'REQUEST_TIMEOUT',
-      detail: 'The request did not arrive in time.',
-    },
-  ],
-])
+const TOO_LATE: BrokenRequest = {
+  status: '408 Request Timeout',
+  code: 'REQUEST_TIMEOUT',
+  detail: 'The request did not arrive in time.',
+}
+
+function brokenBy(code: string | undefined, maxHeaderBytes: number): BrokenRequest {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_LATE
+  if (code !== 'HPE_HEADER_OVERFLOW') return BROKEN
+  const detail = `The request headers are larger than ${maxHeaderBytes} bytes.`
+  return { status: '431 Request Header Fields Too Large', code: 'HEADERS_TOO_LARGE', detail }
+}
 
 /** What cannot be parsed is answered once, in the same form as everything else, and the connection closed. */
-function refuseBroken(error: Error & { readonly code?: string }, socket: Duplex, brokenAt: BrokenAt): void {
+function refuseBroken(
+  error: Error & { readonly code?: string },
+  socket: Duplex,
+  brokenAt: BrokenAt,
+  maxHeaderBytes: number,
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable || brokenAt === 'answered-body') {
     socket.destroy()
     return
   }
-  const { status, body, headers } = toAnswer(BROKEN_BY_CODE.get(error.code ?? '') ?? BROKEN)
+  const { status, body, headers } = toAnswer(brokenBy(error.code, maxHeaderBytes))
   const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   socket.end(`HTTP/1.1 ${[status, ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`)
 }
