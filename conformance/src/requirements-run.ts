@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { parseRequirements } from './requirement-list.ts'
 import { buildTable, unknownIds } from './requirement-table.ts'
 import { parseRunReport } from './run-report.ts'
-import { countTests, findProblems } from './run-verdict.ts'
+import { countTests, describeSkips, findProblems } from './run-verdict.ts'
 import { repositoryRoot } from './server-commands.ts'
 import { isSuiteFile } from './suite-facts.ts'
 import { formatCounts, formatSummary, formatTable } from './table-text.ts'
@@ -43,7 +43,9 @@ function main(): void {
   const requirements = parseRequirements(list)
   const report = parseRunReport(readFileSync(from ?? reportPath, 'utf8'), repositoryRoot)
   const rows = buildTable(requirements, report)
-  const problems = [...complaints, ...findProblems(rows, report, listSuiteFiles())]
+  // A build server has every program that a test may need; a user's machine may not.
+  const everyProgram = process.env.MILLRACE_REQUIRE_ALL !== undefined
+  const problems = [...complaints, ...findProblems(rows, report, listSuiteFiles(), everyProgram)]
   const counts = countTests(report)
 
   process.exitCode = problems.length === 0 ? 0 : 1
@@ -54,6 +56,7 @@ function main(): void {
   console.log(formatTable(rows))
   console.log()
   for (const id of unknownIds(requirements, report)) console.log(`note: a test names ${id}: not listed`)
+  if (!everyProgram) for (const skip of describeSkips(report)) console.log(`note: ${skip}`)
   for (const problem of problems) console.log(`problem: ${problem}`)
   console.log(formatSummary(rows))
   console.log(formatCounts(counts))

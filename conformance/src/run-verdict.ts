@@ -12,17 +12,21 @@ export interface RunCounts {
   readonly skipped: number
 }
 
-/** Everything that was wrong; empty for a good run. `suiteFiles` are the rows that have to be there. */
+/**
+ * Everything that was wrong; empty for a good run. `suiteFiles` are the rows that have to be there. Tests that were
+ * skipped because a program is missing count only if `everyProgram` is to be there.
+ */
 export function findProblems(
   rows: readonly RequirementRow[],
   report: RunReport,
   suiteFiles: readonly string[],
+  everyProgram: boolean,
 ): readonly string[] {
   return [
     ...report.brokenFiles.map(({ file, message }) => `${file} failed: ${firstLine(message)}`),
     ...describeFailures(withStatus(report.tests, 'failed')),
     ...suiteFiles.flatMap((file) => suiteProblems(file, report)),
-    ...withStatus(report.tests, 'skipped').filter(isSkippedElsewhere).map(describeSkip),
+    ...(everyProgram ? describeSkips(report) : []),
     ...citationProblems(rows, report),
     ...rows.filter(({ state }) => state === 'MISSING').map(describeMissing),
   ]
@@ -64,8 +68,11 @@ function isSkippedElsewhere({ file, title }: TestResult): boolean {
   return !(isSuiteFile(file) && title.startsWith(`${skippedGroup} > `))
 }
 
-function describeSkip({ file, title }: TestResult): string {
-  return `skipped: ${file} > ${title}`
+/** Tests that were skipped although the suite does not say so; their titles name the program that is missing. */
+export function describeSkips(report: RunReport): readonly string[] {
+  return withStatus(report.tests, 'skipped')
+    .filter(isSkippedElsewhere)
+    .map(({ file, title }) => `skipped: ${file} > ${title}`)
 }
 
 /** The list and the suite have to name the same tests, or a renamed test would enforce nothing. */
