@@ -18,5 +18,6 @@ export function tinyLimits(random: SeededRandom): StoreLimits {
     blockCacheBytes: random.pick([0, 3000]),
     liveShare: random.pick([0.5, 0.9]),
     syncAfterMs: random.pick([20, 100]),
+    snapshotIdleMs: 600_000,
   }
 }

@@ -23,6 +23,7 @@ import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
+import { addsBytes, fittingCommits } from './fitting-commits.ts'
 import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { streamKey } from './home-keys.ts'
@@ -32,6 +33,7 @@ import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
 import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
+import { Snapshots, type StoreSnapshot } from './snapshot.ts'
 import { decodeStream } from './state-codec.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
@@ -59,6 +61,8 @@ export interface StoreParts {
 export interface FileStore extends StreamStorage {
   /** Moves everything into blocks and home, so that the next start has nothing to replay. */
   checkpoint(): Promise<void>
+  /** The state of now, to be copied while the store goes on. One at a time: throws `SnapshotBusy`. */
+  beginSnapshot(): Promise<StoreSnapshot>
   /** Why writes are refused; `undefined` while all is well. */
   readonly poison: Error | undefined
 }
@@ -73,6 +77,7 @@ class OpenFileStore implements FileStore {
   readonly generation: number
   readonly #parts: StoreParts
   readonly #sources: ReadSources
+  readonly #snapshots: Snapshots
   #active: Layer
   #frozen: Layer | undefined
   #checkpointing: Promise<void> | undefined
@@ -81,6 +86,8 @@ class OpenFileStore implements FileStore {
   #touches = new Map<StreamPath, Touch>()
   #writing: Promise<unknown> = Promise.resolve()
   #isClosed = false
+  /** A snapshot held files back: the next checkpoint reclaims, whether there is anything to write or not. */
+  #isReclaimDue = false
   /** The newest checkpoint found no room. */
   #isDiskFull = false
   poison: Error | undefined
@@ -90,6 +97,15 @@ class OpenFileStore implements FileStore {
     this.generation = parts.generation
     this.#active = parts.replayed
     this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
+    this.#snapshots = new Snapshots({
+      ...parts,
+      readBlocks: (file, at, length) => parts.blocks.readRaw(file, at, length),
+      whileSettled: (work) => this.#whileSettled(work),
+      onReleased: () => {
+        this.#isReclaimDue = true
+        this.#scheduleCheckpoint()
+      },
+    })
     if (this.#active.records > 0) this.#scheduleCheckpoint()
   }
 
@@ -146,6 +162,10 @@ class OpenFileStore implements FileStore {
     }
   }
 
+  beginSnapshot(): Promise<StoreSnapshot> {
+    return this.#snapshots.begin()
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -160,7 +180,7 @@ class OpenFileStore implements FileStore {
         if (this.#active.entries.size === 0 && this.#frozen === undefined) await endRun(home)
       }
     } finally {
-      await closeAll([journal, blocks, home, { close: () => lock.release() }])
+      await closeAll([this.#snapshots, journal, blocks, home, { close: () => lock.release() }])
     }
   }
 
@@ -180,7 +200,7 @@ class OpenFileStore implements FileStore {
     this.#refuseIfPoisoned()
     const hasRoom = await this.#waitForRoom()
     const results: CommitResult[] = batch.map(() => 'conflict')
-    const fitting = this.#withoutConflicts(batch, hasRoom)
+    const fitting = fittingCommits(batch, hasRoom, (path) => this.#entry(path))
     if (!hasRoom) {
       for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = 'full'
     }
@@ -204,25 +224,6 @@ class OpenFileStore implements FileStore {
     this.#active.sequence = journal.sequence
     this.#checkpointIfLarge()
     return results
-  }
-
-  /** The commits whose versions match, each seen on top of those before it in the batch. */
-  #withoutConflicts(
-    batch: readonly Commit[],
-    hasRoom: boolean,
-  ): readonly { readonly commit: Commit; readonly at: number }[] {
-    const decided = new Map<StreamPath, Expected>()
-    return batch.flatMap((commit, at) => {
-      const isFitting = commit.changes.every(({ path, version, id }) => {
-        const expected = decided.get(path) ?? expectedOf(this.#entry(path))
-        return expected.version === version && (expected.id === undefined || expected.id === id)
-      })
-      const matches = isFitting && (hasRoom || !addsBytes(commit))
-      for (const { path, next, version } of commit.changes) {
-        decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
-      }
-      return matches ? [{ commit, at }] : []
-    })
   }
 
   /** Runs an effect whose failure leaves the disk in a state that memory cannot know. */
@@ -284,7 +285,7 @@ class OpenFileStore implements FileStore {
   #startCheckpoint(): void {
     if (this.poison !== undefined) return
     if (this.#frozen === undefined) {
-      if (this.#active.entries.size === 0) return
+      if (this.#active.entries.size === 0 && !this.#isReclaimDue) return
       this.#frozen = this.#active
       this.#active = new Layer()
       this.#active.sequence = this.#frozen.sequence
@@ -292,6 +293,21 @@ class OpenFileStore implements FileStore {
     this.#checkpointing = this.#checkpointFrozen(this.#frozen).finally(() => {
       this.#checkpointing = undefined
     })
+  }
+
+  /** Takes the place of a checkpoint: none runs, and none is half done, while the work does. */
+  async #whileSettled<T>(work: () => Promise<T>): Promise<T> {
+    await this.checkpoint()
+    while (this.#checkpointing !== undefined) await this.#checkpointing
+    this.#refuseIfPoisoned()
+    if (this.#isClosed) throw new Fault('unavailable', 'The store is closed.')
+    if (this.#frozen !== undefined) throw new DiskFull('no room to write down what is in memory')
+    const done = work()
+    const over = (): void => {
+      this.#checkpointing = undefined
+    }
+    this.#checkpointing = done.then(over, over)
+    return done
   }
 
   /** A full disk poisons nothing: the layer stays where it is, in the journal and in memory, and is tried again. */
@@ -318,7 +334,8 @@ class OpenFileStore implements FileStore {
     await writeLayer({ home, blocks, limits, yieldTurn }, layer)
     this.#frozen = undefined
     await journal.forget(layer.sequence)
-    await reclaim({ disk, home, blocks, limits, yieldTurn })
+    this.#isReclaimDue = false
+    await reclaim({ disk, home, blocks, limits, yieldTurn, isHeld: (file) => this.#snapshots.holds(file) })
   }
 
   /** Renewed windows, and with `file-fast` everything else, reach the disk within a second. */
@@ -345,18 +362,6 @@ class OpenFileStore implements FileStore {
   }
 }
 
-interface Expected {
-  readonly id: StreamId | undefined
-  readonly version: number
-}
-
-/** What was decided on top of a commit that did not happen does not happen either. */
-const REFUSED: Expected = { id: undefined, version: -1 }
-
-function expectedOf({ state, version }: LayerEntry): Expected {
-  return { id: state?.id, version }
-}
-
 function toEntry(commit: Commit): JournalEntry {
   return {
     meta: encodeMeta(commit),
@@ -370,10 +375,6 @@ export async function closeAll(parts: readonly { close(): Promise<void> }[]): Pr
   const failures: unknown[] = []
   for (const part of parts) await part.close().catch((error) => failures.push(error))
   if (failures.length > 0) throw failures[0]
-}
-
-function addsBytes(commit: Commit): boolean {
-  return commit.changes.some(({ payload }) => payload !== undefined)
 }
 
 function toRecorded(change: StateChange): RecordedChange {

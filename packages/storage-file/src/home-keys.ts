@@ -66,6 +66,9 @@ export const GENERATION_KEY = 'm/generation'
 /** The machine's start in which a store that answers before it syncs was opened; removed when it is closed. */
 export const RUN_KEY = 'm/run'
 
+/** The identity of the store, given at its first snapshot; a restored store has none yet. */
+export const STORE_KEY = 'm/store'
+
 /** Greater than every key that starts with `prefix` and goes on in printable ASCII. */
 export function prefixEnd(prefix: string): string {
   return `${prefix}\x7f`

@@ -17,6 +17,20 @@ export interface Home {
   close(): Promise<void>
 }
 
+/** What a home can do beside: a copy on disk of what is committed, for a snapshot. */
+export interface HomeCopying {
+  /**
+   * Copies everything committed into a folder beside the home, made for it, off the main thread; its data file must
+   * not exist. Commits made meanwhile follow the copy.
+   */
+  copyBeside(folder: string): Promise<void>
+}
+
+/** Whether a home can be copied. The one in memory cannot. */
+export function canCopy(home: Home): home is Home & HomeCopying {
+  return 'copyBeside' in home
+}
+
 /** A stored value does not match its checksum. */
 export class HomeCorrupt extends Error {
   override readonly name = 'HomeCorrupt'

@@ -28,6 +28,8 @@ export interface StoreLimits {
   readonly liveShare: number
   /** How long written records may stay unsynced with `file-fast`. */
   readonly syncAfterMs: number
+  /** How long a snapshot may go unused before it is ended, so that a dead backup cannot fill the disk. */
+  readonly snapshotIdleMs: number
 }
 
 const KIB = 1024
@@ -48,4 +50,5 @@ export const DEFAULT_STORE_LIMITS: StoreLimits = {
   blockCacheBytes: 32 * MIB,
   liveShare: 0.5,
   syncAfterMs: 1000,
+  snapshotIdleMs: 600_000,
 }

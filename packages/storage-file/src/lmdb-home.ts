@@ -2,11 +2,11 @@
  * The home in LMDB. Everything that is known of the `lmdb` package stays in this file: which calls make one
  * transaction, when it is flushed, and what must never be called again after a failure.
  */
-import { mkdir, open as openFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { chmod, mkdir, open as openFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { DiskFull } from './disk.ts'
-import { type Home, type HomeChange, HomeCorrupt } from './home.ts'
+import { type Home, type HomeChange, type HomeCopying, HomeCorrupt } from './home.ts'
 import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from './home-value.ts'
 import { syncFolder } from './node-disk.ts'
 
@@ -54,6 +54,18 @@ export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): P
   return new LmdbHome(folder, options.freeBytes ?? systemFreeBytes)
 }
 
+/** Opens a copy of a home's file to be read; LMDB makes a lock file beside it. */
+export function readHomeFile(file: string): Pick<Home, 'range' | 'close'> {
+  const db = open<Buffer, Buffer>({
+    path: file,
+    noSubdir: true,
+    readOnly: true,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+  })
+  return new LmdbHome(dirname(file), systemFreeBytes, db)
+}
+
 /** Creates an empty home beside its place, and puts it there when all of it is on disk. */
 async function createHome(folder: string): Promise<void> {
   const made = `${folder}.new`
@@ -83,7 +95,7 @@ function openDatabase(path: string): Database {
   })
 }
 
-class LmdbHome implements Home {
+class LmdbHome implements Home, HomeCopying {
   readonly #folder: string
   readonly #freeBytes: (folder: string) => Promise<number>
   #db: Database
@@ -91,10 +103,14 @@ class LmdbHome implements Home {
   #failure: Error | undefined
   #isClosed = false
 
-  constructor(folder: string, freeBytes: (folder: string) => Promise<number>) {
+  constructor(
+    folder: string,
+    freeBytes: (folder: string) => Promise<number>,
+    db: Database = openDatabase(folder),
+  ) {
     this.#folder = folder
     this.#freeBytes = freeBytes
-    this.#db = openDatabase(folder)
+    this.#db = db
   }
 
   get(key: string): Uint8Array | undefined {
@@ -128,12 +144,35 @@ class LmdbHome implements Home {
     return turn
   }
 
+  /**
+   * LMDB copies page by page in a transaction of its own, on another thread. Not compacting: that refuses a file that
+   * has ever leaked a page, and a backup must not depend on it.
+   */
+  async copyBeside(folder: string): Promise<void> {
+    this.#refuseIfClosed()
+    const turn = this.#last.then(() => this.#copyInTurn(folder))
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
   /** Waits for the commits under way. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#last
     await this.#db.close()
+  }
+
+  async #copyInTurn(folder: string): Promise<void> {
+    const copy = join(dirname(this.#folder), folder)
+    await mkdir(copy, { recursive: true, mode: 0o700 })
+    try {
+      await this.#db.backup(copy, false)
+      await chmod(join(copy, DATA_FILE), 0o600)
+    } catch (error) {
+      if ((await this.#freeBytes(copy)) >= FULL_BELOW_BYTES) throw error
+      throw new DiskFull('no room for a copy of the home', { cause: error })
+    }
   }
 
   async #commitInTurn(changes: readonly StoredChange[]): Promise<void> {

@@ -20,6 +20,8 @@ export interface ReclaimContext {
   readonly home: Home
   readonly blocks: BlockFiles
   readonly limits: StoreLimits
+  /** Whether a snapshot needs the file. */
+  isHeld(file: number): boolean
   yieldTurn(): Promise<void>
 }
 
@@ -49,7 +51,7 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
   for (const [key, value] of home.range('f/', prefixEnd('f/'), Number.POSITIVE_INFINITY)) {
     const file = fileOf(key)
     const use = decodeUse(value)
-    if (file === blocks.writingFile) continue
+    if (file === blocks.writingFile || context.isHeld(file)) continue
     const share = use.liveBytes / Math.max(1, use.sizeBytes)
     if (use.liveBytes <= 0) dead.push(file)
     else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }

@@ -17,6 +17,7 @@ import { Layer, type LayerEntry } from './layer.ts'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
 import type { RecordBody } from './record-codec.ts'
+import { removeSnapshotCopy } from './snapshot.ts'
 import { decodeStream, textOf } from './state-codec.ts'
 
 /** How to open a store. */
@@ -62,10 +63,7 @@ async function openOwned(
 ): Promise<FileStore> {
   const { disk, durability, clock } = options
   const limits = { ...DEFAULT_STORE_LIMITS, ...options.limits }
-  await openFormat(disk)
-  await disk.makeFolder(JOURNAL_FOLDER)
-  await disk.makeFolder(BLOCK_FOLDER)
-  await disk.syncFolder('')
+  await prepareFolders(disk)
   const home = await options.openHome()
   opened.push(home)
   const applied = await appliedSequence(disk, home)
@@ -114,6 +112,15 @@ async function openOwned(
   if (replayed.records > 0) await store.checkpoint()
   if (run.changes.length > 0) await home.commit(run.changes)
   return store
+}
+
+async function prepareFolders(disk: Disk): Promise<void> {
+  await openFormat(disk)
+  await disk.makeFolder(JOURNAL_FOLDER)
+  await disk.makeFolder(BLOCK_FOLDER)
+  await disk.syncFolder('')
+  // Of a snapshot that was open when the last run ended; its room may be needed.
+  await removeSnapshotCopy(disk)
 }
 
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
