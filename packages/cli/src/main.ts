@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { DEFAULT_PORT } from '@millrace/server'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { addBackupCommand } from './backup-command.ts'
 import { coloursFor } from './colours.ts'
 import { parseDurationMs } from './duration.ts'
+import { addRestoreCommand } from './restore-command.ts'
 import { type ServeSettings, serve, UsageError } from './serve.ts'
 import { STORAGE_MODES } from './storage-mode.ts'
 
@@ -127,6 +129,9 @@ addServeFlags(program.command('serve').description('run a server'))
 addServeFlags(program.command('dev').description('run a server in memory, for trying things out')).action(
   (flags: ServeFlags) => serve(toSettings(flags, 'memory')),
 )
+
+addBackupCommand(program)
+addRestoreCommand(program)
 
 program
   .command('version')

@@ -1,6 +1,7 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
 import { createServer, type MillraceServer } from '@millrace/server'
 import { DiskLocked, ForeignDirectory, JournalDamaged } from '@millrace/storage-file'
+import { withAdminSocket } from './admin.ts'
 import { coloursFor } from './colours.ts'
 import { findMode, type OpenMode, STORAGE_MODES, type StorageHooks } from './storage-mode.ts'
 
@@ -46,8 +47,9 @@ export async function serve(settings: ServeSettings): Promise<void> {
 async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceServer> {
   const { host, port, longPollTimeoutMs, sseReconnectIntervalMs, streamBasePath, publicUrl } = settings
   try {
-    return await createServer({
-      storage: mode.open(settings.dataDir, hooks),
+    const storage = await mode.open(settings.dataDir, hooks)
+    const server = await createServer({
+      storage,
       host,
       port,
       longPollTimeoutMs,
@@ -57,6 +59,7 @@ async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceS
       allowedHosts: anyOr(settings.allowedHosts),
       ...(publicUrl !== undefined && { publicUrl }),
     })
+    return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, settings.dataDir) : server
   } catch (error) {
     throw explain(error, settings)
   }

@@ -1,6 +1,16 @@
 export { type EngineLimits, type EngineStatistics, memoryStorage, type StreamStorage } from '@millrace/engine'
+export {
+  type AdminRefusal,
+  MOST_HASHED_BYTES,
+  type SnapshotEntry,
+  type SnapshotFiles,
+  type SnapshotHead,
+  type SnapshotStore,
+} from './admin-routes.ts'
+export { ADMIN_SOCKET, type AdminOptions, type AdminSocket, openAdminSocket } from './admin-socket.ts'
 export { createHandler, type MillraceHandler } from './create-handler.ts'
 export { createServer, DEFAULT_PORT, type MillraceServer, type ServerOptions } from './create-server.ts'
 export type { FetchHandler } from './fetch-adapter.ts'
 export type { NodeListener } from './node-adapter.ts'
 export type { HandlerOptions } from './options.ts'
+export { openSocketFolder, type SocketFolder, SocketPathTooLong } from './socket-path.ts'
