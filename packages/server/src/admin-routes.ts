@@ -145,6 +145,11 @@ function parseAsked(url: string): Asked | undefined {
 
 async function sendBytes(response: ServerResponse, files: SnapshotFiles, asked: Asked): Promise<void> {
   const { name, from, to } = asked
+  const entry = files.files.find((file) => file.name === name)
+  // Looked at as a whole: pieces are read when the first ones have left.
+  if (entry === undefined || from > to || to > entry.bytes) {
+    throw new RangeError(`the snapshot has no bytes ${from} to ${to} of ${name}`)
+  }
   let piece = await files.read(name, from, Math.min(to, from + PIECE_BYTES))
   response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': to - from })
   for (let at = from; at < to; ) {
