@@ -51,6 +51,25 @@ export function runMillrace(args: readonly string[], environment: Environment = 
   return over
 }
 
+/** A command that a test may break off. */
+export interface BegunMillrace {
+  readonly over: Promise<Exit>
+  /** Resolves when it has written something to stderr, or is over. */
+  readonly hasSpoken: Promise<void>
+  signal(signal: NodeJS.Signals): void
+}
+
+/** Begins a command that ends by itself. */
+export function beginMillrace(args: readonly string[]): BegunMillrace {
+  const child = start(args, {})
+  const { over } = watch(child)
+  const hasSpoken = new Promise<void>((resolve) => {
+    child.stderr?.once('data', () => resolve())
+    over.then(() => resolve())
+  })
+  return { over, hasSpoken, signal: (signal) => void child.kill(signal) }
+}
+
 /** Starts a server, and resolves when it has printed its URL; rejects with what it printed if it ends before. */
 export async function startMillrace(
   args: readonly string[],
