@@ -54,13 +54,21 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     if (use.liveBytes <= 0) dead.push(file)
     else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
   }
-  const copies = deadest === undefined ? [] : await rewrite(context, deadest.file)
-  if (deadest !== undefined) dead.push(deadest.file)
-  if (dead.length === 0) return
+  // Empty files go first: they make the room that a rewrite needs, and on a full disk it does not come to its end.
+  await remove(context, dead, [])
+  if (deadest !== undefined) await remove(context, [deadest.file], await rewrite(context, deadest.file))
+}
+
+async function remove(
+  { home, blocks, disk }: ReclaimContext,
+  files: readonly number[],
+  copies: readonly HomeChange[],
+): Promise<void> {
+  if (files.length === 0) return
   // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit([...copies, ...dead.map((file): HomeChange => [fileKey(file), undefined])])
-  for (const file of dead) await blocks.remove(file)
-  await context.disk.syncFolder(BLOCK_FOLDER)
+  await home.commit([...copies, ...files.map((file): HomeChange => [fileKey(file), undefined])])
+  for (const file of files) await blocks.remove(file)
+  await disk.syncFolder(BLOCK_FOLDER)
 }
 
 /** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */

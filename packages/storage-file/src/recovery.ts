@@ -5,6 +5,7 @@
 import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import type { Disk, DiskLock } from './disk.ts'
+import { DiskReserve } from './disk-reserve.ts'
 import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
 import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
 import type { Home } from './home.ts'
@@ -100,6 +101,7 @@ async function openOwned(
     blocks,
     journal,
     limits,
+    reserve: new DiskReserve(disk, limits.checkpointReserveBytes),
     durability,
     clock,
     replayed,
