@@ -280,7 +280,9 @@ export class FaultyServer {
 
   async #step(operation: DiskOperation): Promise<void> {
     if (EFFECTS.has(operation.kind)) this.#effect()
-    await this.onStep(operation)
+    if (this.isDown) return
+    // A crash ends every wait: what hangs then has not happened.
+    await Promise.race([this.onStep(operation), new Promise<void>((down) => this.#whenDown.push(down))])
   }
 
   #effect(): void {
