@@ -111,6 +111,64 @@ describe('while blocks cannot be read', () => {
     expect(text).toContain('{"n":"new"}')
   })
 
+  it('a damaged block stops no writes: what is appended to its stream gets a block of its own', async () => {
+    const server = await FaultyServer.started()
+    servers.push(server)
+    const text = { 'content-type': 'text/plain' }
+    const { headers } = await server.send('PUT', 'a', { headers: text, body: 'x'.repeat(100) })
+    await server.checkpoint()
+    const [file = ''] = await server.disk.list('blocks')
+    server.disk.flipBit(`blocks/${file}`, 150, 3)
+    await server.send('POST', 'a', { headers: text, body: 'new'.repeat(20) })
+    await server.checkpoint()
+    const later = await server.send('PUT', 'b', { headers: text, body: 'b' })
+    await server.restart()
+    const [damaged, sound] = [
+      await server.send('GET', 'a?offset=-1'),
+      await server.send('GET', `a?offset=${headers.get('stream-next-offset')}`),
+    ]
+
+    expect(server.poisonings).toEqual([])
+    expect(later.status).toBe(201)
+    expect([damaged.status, sound.status, sound.text]).toEqual([500, 200, 'new'.repeat(20)])
+    expect(await server.textOf('b')).toBe('b')
+  })
+
+  it('a damaged block in a file that is mostly dead stops no writes: the file stays', async () => {
+    const server = await FaultyServer.started({ limits: { blockFileBytes: 4000 } })
+    servers.push(server)
+    for (const [path, size] of [
+      ['dead', 3500],
+      ['kept', 600],
+      ['other', 4000],
+    ] as const) {
+      await server.send('PUT', path, { headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(size) })
+      await server.checkpoint()
+    }
+    const [file = ''] = [...(await server.disk.list('blocks'))].sort()
+    server.disk.flipBit(`blocks/${file}`, 4200, 3)
+    await server.send('DELETE', 'dead')
+    await server.checkpoint()
+    const files = (await server.disk.list('blocks')).length
+    for (const body of ['1', '2', '3']) {
+      await server.send('PUT', body, { headers: { 'content-type': 'text/plain' }, body })
+      await server.checkpoint()
+    }
+    const more = (await server.disk.list('blocks')).length - files
+    const damaged = await server.send('GET', 'kept')
+    const appended = await server.send('POST', 'other', {
+      headers: { 'content-type': 'text/plain' },
+      body: 'y',
+    })
+    await server.restart()
+
+    expect(server.poisonings).toEqual([])
+    expect([damaged.status, appended.status]).toEqual([500, 204])
+    expect(more).toBeLessThanOrEqual(1)
+    expect(await server.textOf('other')).toBe(`${'x'.repeat(4000)}y`)
+    expect(await server.disk.list('blocks')).toContain(file)
+  })
+
   it('a damaged block is an error, not less of the stream', async () => {
     const server = await started()
     const [file = ''] = await server.disk.list('blocks')
