@@ -300,26 +300,30 @@ function urlOf(path: string): string {
   return `http://localhost${path.startsWith('/') ? path : `/v1/stream/${path}`}`
 }
 
+/** Crashes at each step, for a power cut keeps one thing or another. */
+const CRASHES_PER_STEP = 3
+
 /**
- * Tells a story again and again, with a crash before each of its effects in turn, and looks at what is left each time.
- * A life begins with `prepare`, in which no crash comes. Returns how many crashes there were.
+ * Tells a story again and again, with crashes before each of its effects in turn, and looks at what is left each time.
+ * A life begins with `prepare`, in which no crash comes. Returns how many effects there were.
  */
 export async function crashEverywhere(
   options: FaultyOptions & { readonly kind: 'power' | 'process' },
   prepare: (server: FaultyServer) => Promise<void>,
   story: (server: FaultyServer) => Promise<void>,
-  verify: (server: FaultyServer, at: number) => Promise<void>,
+  verify: (server: FaultyServer) => Promise<void>,
 ): Promise<number> {
-  for (let at = 1; ; at++) {
-    const server = await FaultyServer.started({ ...options, seed: (options.seed ?? 0) + at })
+  for (let crash = 0; ; crash++) {
+    const server = await FaultyServer.started({ ...options, seed: crash })
+    const effect = Math.floor(crash / CRASHES_PER_STEP)
     try {
       await prepare(server)
       server.crashKind = options.kind
-      server.crashAt = server.effects + at
+      server.crashAt = server.effects + 1 + effect
       await story(server)
-      if (!server.isDown) return at - 1
+      if (!server.isDown) return effect
       await server.restart()
-      await verify(server, at)
+      await verify(server)
     } finally {
       await server.close()
     }
