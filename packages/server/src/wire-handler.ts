@@ -49,7 +49,7 @@ export function createWireHandler(context: WireContext): WireHandler {
         : (refuseTooFrequent(limit, request) ?? (await route(context, request)))
     } catch (error) {
       settings.onError(error)
-      response = respondToFailure(error)
+      response = respondToFailure(error, context.routes()?.engine.refusesWrites())
     }
     return finish(request, response, granted.headers)
   }
@@ -150,10 +150,13 @@ const INTERNAL: Problem = {
   headers: [],
 }
 
-/** A failure on this side says nothing about its cause to the client. */
-export function respondToFailure(error: unknown): WireResponse {
+/** A failure on this side says nothing about its cause to the client, but whether it is worth trying again. */
+export function respondToFailure(error: unknown, writesRefused: string | undefined): WireResponse {
   const isPassing =
     error instanceof Fault && (error.code === 'unavailable' || error.code === 'unknown-outcome')
   if (!isPassing) return respondWithProblem(INTERNAL)
-  return refuse({ kind: 'busy', detail: 'The store could not confirm the request: try again.' })
+  return refuse({
+    kind: 'busy',
+    detail: writesRefused ?? 'The store could not confirm the request: try again.',
+  })
 }

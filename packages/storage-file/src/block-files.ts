@@ -50,6 +50,8 @@ export class BlockFiles {
   readonly #disk: Disk
   readonly #limits: StoreLimits
   readonly #open: OpenFiles
+  /** Files that could not be rewritten: another attempt would only write the same copies for nothing. */
+  readonly unreadable: Set<number> = new Set()
   readonly #cache = new Map<string, Block>()
   #cachedBytes = 0
   #writing: WritingFile | undefined

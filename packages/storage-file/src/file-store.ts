@@ -22,16 +22,19 @@ import {
 import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
+import { writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
+import type { DiskReserve } from './disk-reserve.ts'
 import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { streamKey } from './home-keys.ts'
-import type { Journal, JournalEntry } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
-import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
+import { encodeTouches, type RecordedChange } from './record-codec.ts'
+import { settlesWithin } from './room-wait.ts'
 import { decodeStream } from './state-codec.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
@@ -46,6 +49,7 @@ export interface StoreParts {
   readonly blocks: BlockFiles
   readonly journal: Journal
   readonly limits: StoreLimits
+  readonly reserve: DiskReserve
   readonly durability: Durability
   readonly generation: number
   readonly clock: Clock
@@ -178,28 +182,28 @@ class OpenFileStore implements FileStore {
 
   async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
     this.#refuseIfPoisoned()
-    const hasRoom = await this.#waitForRoom()
+    const room = batch.some(addsBytes) ? await this.#waitForRoom() : 'room'
     const results: CommitResult[] = batch.map(() => 'conflict')
-    const fitting = this.#withoutConflicts(batch, hasRoom)
-    if (!hasRoom) {
-      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = 'full'
+    const fitting = this.#withoutConflicts(batch, room === 'room')
+    if (room !== 'room') {
+      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = room
     }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {
-      const count = await journal.append(fitting.map(({ commit }) => toEntry(commit)))
+      const written = await writeCommits(
+        journal,
+        fitting.map(({ commit }) => commit),
+      )
       if (durability === 'file-durable') await journal.sync()
-      return count
+      return written
     })
     if (durability === 'file-fast') this.#scheduleSync()
     for (const [order, { commit, at }] of fitting.entries()) {
-      if (order >= written) {
-        results[at] = 'full'
-        continue
-      }
+      results[at] = written[order] ?? 'full'
+      if (results[at] !== 'durable') continue
       for (const change of commit.changes)
         this.#active.apply(toRecorded(change), this.#entry(change.path).state)
       this.#active.records++
-      results[at] = 'durable'
     }
     this.#active.sequence = journal.sequence
     this.#checkpointIfLarge()
@@ -246,15 +250,19 @@ class OpenFileStore implements FileStore {
     throw new Fault('unavailable', 'The store failed to write earlier and takes no more writes.', this.poison)
   }
 
-  /** At the memory bound appends wait for the checkpoint under way; false if it found the disk full. */
-  async #waitForRoom(): Promise<boolean> {
+  /** At the memory bound appends wait for the checkpoint under way, but not for ever. */
+  async #waitForRoom(): Promise<'room' | 'full' | 'busy'> {
+    const { clock, limits, reserve } = this.#parts
+    if (reserve.isSpent) return 'full'
+    const untilMs = clock.elapsedMs() + limits.roomWaitMs
     while (!this.#isBelowBound()) {
       if (this.#checkpointing === undefined) this.#startCheckpoint()
-      await this.#checkpointing
+      const isOver = await settlesWithin(this.#checkpointing, untilMs - clock.elapsedMs(), clock)
       this.#refuseIfPoisoned()
-      if (this.#isDiskFull) return this.#isBelowBound()
+      if (!isOver) return 'busy'
+      if (this.#isDiskFull) return this.#isBelowBound() ? 'room' : 'full'
     }
-    return true
+    return 'room'
   }
 
   #isBelowBound(): boolean {
@@ -283,42 +291,53 @@ class OpenFileStore implements FileStore {
   /** Freezes the newest layer and begins to write it down; or goes on with one that found the disk full. */
   #startCheckpoint(): void {
     if (this.poison !== undefined) return
-    if (this.#frozen === undefined) {
-      if (this.#active.entries.size === 0) return
+    if (this.#frozen === undefined && this.#active.entries.size > 0) {
       this.#frozen = this.#active
       this.#active = new Layer()
       this.#active.sequence = this.#frozen.sequence
     }
+    if (this.#frozen === undefined && !this.#parts.reserve.isSpent) return
     this.#checkpointing = this.#checkpointFrozen(this.#frozen).finally(() => {
       this.#checkpointing = undefined
     })
   }
 
   /** A full disk poisons nothing: the layer stays where it is, in the journal and in memory, and is tried again. */
-  async #checkpointFrozen(layer: Layer): Promise<void> {
+  async #checkpointFrozen(layer: Layer | undefined): Promise<void> {
     this.#isDiskFull = false
     try {
       await this.#runCheckpoint(layer)
     } catch (error) {
-      await this.#parts.blocks.abandon().catch((failure) => this.#setPoison(failure))
-      if (!(error instanceof DiskFull)) {
-        this.#setPoison(error)
-        return
-      }
-      this.#isDiskFull = true
-      this.#scheduleCheckpoint()
+      if (await this.#hasMoreRoom(error)) await this.#checkpointFrozen(this.#frozen)
     }
   }
 
-  async #runCheckpoint(layer: Layer): Promise<void> {
-    const { journal, home, blocks, limits, disk, clock } = this.#parts
+  /** After a checkpoint that failed: whether it was for want of room, and the reserve now gives it some. */
+  async #hasMoreRoom(error: unknown): Promise<boolean> {
+    try {
+      await this.#parts.blocks.abandon()
+      if (!(error instanceof DiskFull)) throw error
+      this.#isDiskFull = true
+      if (await this.#parts.reserve.spend()) return true
+      this.#scheduleCheckpoint()
+    } catch (failure) {
+      this.#setPoison(failure)
+    }
+    return false
+  }
+
+  async #runCheckpoint(layer: Layer | undefined): Promise<void> {
+    const { journal, home, blocks, limits, disk, clock, reserve } = this.#parts
     const yieldTurn = (): Promise<void> => new Promise((resolve) => clock.defer(resolve))
-    // Home and blocks may hold only what the journal would give again.
-    if (journal.synced < layer.sequence) await journal.sync()
-    await writeLayer({ home, blocks, limits, yieldTurn }, layer)
-    this.#frozen = undefined
-    await journal.forget(layer.sequence)
+    if (layer !== undefined) {
+      // Home and blocks may hold only what the journal would give again.
+      if (journal.synced < layer.sequence) await journal.sync()
+      await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+      this.#frozen = undefined
+      await journal.forget(layer.sequence)
+    }
     await reclaim({ disk, home, blocks, limits, yieldTurn })
+    await reserve.hold()
   }
 
   /** Renewed windows, and with `file-fast` everything else, reach the disk within a second. */
@@ -355,14 +374,6 @@ const REFUSED: Expected = { id: undefined, version: -1 }
 
 function expectedOf({ state, version }: LayerEntry): Expected {
   return { id: state?.id, version }
-}
-
-function toEntry(commit: Commit): JournalEntry {
-  return {
-    meta: encodeMeta(commit),
-    payloads: commit.changes.flatMap(({ payload }) => payload ?? []),
-    frees: commit.changes.every(({ payload, version }) => payload === undefined && version > 0),
-  }
 }
 
 /** Closes everything, whatever fails on the way; then throws the first failure. */

@@ -1,4 +1,4 @@
-export { DiskLocked } from './disk.ts'
+export { DiskFull, DiskLocked } from './disk.ts'
 export { type FileStorageOptions, fileStorage } from './file-storage.ts'
 export type { Durability, FileStore } from './file-store.ts'
 export { ForeignDirectory } from './format.ts'

@@ -5,12 +5,13 @@
 import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import type { Disk, DiskLock } from './disk.ts'
+import { DiskReserve } from './disk-reserve.ts'
 import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
 import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
-import { Journal } from './journal.ts'
+import { Journal, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
 import { JOURNAL_FOLDER, retireSegment, segmentNumber } from './journal-segment.ts'
 import { Layer, type LayerEntry } from './layer.ts'
@@ -77,14 +78,8 @@ async function openOwned(
   })
   replayed.sequence = end.lastSequence
   const nextFile = await removeOrphans(disk, home)
-  // Segments that are applied go first: one of them is the room for the new one when the disk is full.
-  const needed = end.segments.filter(({ lastSequence }) => lastSequence > applied)
-  for (const { segment, lastSequence } of end.segments) {
-    if (lastSequence <= applied) await retireSegment(disk, segment)
-    else opened.push(segment.file)
-    // New records claim that these are synced; a crash of the process may have left them in the page cache.
-    if (lastSequence > applied) await segment.file.sync()
-  }
+  const needed = await keepNeeded(disk, end.segments, applied)
+  opened.push(...needed.map(({ segment }) => segment.file))
   const { nextSegment, lastSequence } = end
   const journal = await Journal.start(disk, limits, { old: needed, nextSegment, lastSequence })
   options.onRecovered?.({
@@ -103,6 +98,7 @@ async function openOwned(
     blocks,
     journal,
     limits,
+    reserve: new DiskReserve(disk, limits.checkpointReserveBytes),
     durability,
     generation,
     clock,
@@ -114,6 +110,21 @@ async function openOwned(
   if (replayed.records > 0) await store.checkpoint()
   if (run.changes.length > 0) await home.commit(run.changes)
   return store
+}
+
+/** Segments with something to replay, synced; the others are retired. */
+async function keepNeeded(
+  disk: Disk,
+  segments: readonly RetiredSegment[],
+  applied: number,
+): Promise<readonly RetiredSegment[]> {
+  // Those that are applied go first: one of them is the room for the new one when the disk is full.
+  for (const { segment, lastSequence } of segments) {
+    if (lastSequence <= applied) await retireSegment(disk, segment)
+    // New records claim that these are synced; a crash of the process may have left them in the page cache.
+    else await segment.file.sync()
+  }
+  return segments.filter(({ lastSequence }) => lastSequence > applied)
 }
 
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
