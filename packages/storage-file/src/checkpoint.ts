@@ -157,7 +157,7 @@ class LayerWriter {
     const place = value && decodePlace(value)
     if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes))
       return fresh
-    const last = await blocks.read(place)
+    const last = await blocks.read(id, place)
     this.#drop(blockKey(id, place.to), place)
     return joinRun(last, fresh)
   }

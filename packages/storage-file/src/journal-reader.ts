@@ -127,7 +127,7 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
 }
 
 /** The record that starts at a place, or `undefined` if no intact one of this segment does. */
-function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
+export function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
   if (at + RECORD_HEADER_BYTES > bytes.length) return undefined
   const header = readHeader(bytes, at)
   const end = at + RECORD_HEADER_BYTES + header.bodyBytes
@@ -136,13 +136,14 @@ function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefine
   return isIntact(record) ? record : undefined
 }
 
-interface Later {
+/** What the records behind a damaged place know. */
+export interface Later {
   readonly synced: number
   readonly end: number
 }
 
 /** The intact record behind a damaged place that knows most; searched at every place a record could start. */
-function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
+export function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
   let found: Later | undefined
   for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
     if (bytes.readUInt32LE(at + 8) !== segment) continue
@@ -156,8 +157,23 @@ function lastIntact(bytes: Buffer, from: number, segment: number, after: number)
   return found
 }
 
-/** Whether a record of this segment was begun at a place; a guess for the report, not for recovery. */
-function begunBytes(bytes: Buffer, at: number, segment: number): number {
+/** The first intact record behind a damaged place that is newer than `after`. */
+export function nextIntact(
+  bytes: Buffer,
+  from: number,
+  segment: number,
+  after: number,
+): { readonly at: number; readonly sequence: number } | undefined {
+  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
+    if (bytes.readUInt32LE(at + 8) !== segment || intactAt(bytes, at, segment) === undefined) continue
+    const { sequence } = readHeader(bytes, at)
+    if (sequence > after) return { at, sequence }
+  }
+  return undefined
+}
+
+/** Bytes of a record of this segment that was begun at a place; a guess for reports, not for recovery. */
+export function begunBytes(bytes: Buffer, at: number, segment: number): number {
   if (at + RECORD_HEADER_BYTES > bytes.length) return 0
   const header = readHeader(bytes, at)
   if (header.segment !== segment || header.bodyBytes === 0) return 0

@@ -65,7 +65,7 @@ async function blockAt(sources: ReadSources, id: StreamId, position: number): Pr
     const place = findBlock(sources.home, id, position)
     if (place === undefined || position < place.from) throw missingBlock(sources, id, position)
     try {
-      return await sources.blocks.read(place)
+      return await sources.blocks.read(id, place)
     } catch (error) {
       const now = findBlock(sources.home, id, position)
       const hasMoved = now === undefined || now.file !== place.file || now.at !== place.at
