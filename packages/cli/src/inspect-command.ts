@@ -3,7 +3,7 @@ import { inspectStore, type StoreOverview, type StreamRow } from '@millrace/stor
 import { type Command, InvalidArgumentError } from 'commander'
 import { byteText } from './byte-text.ts'
 import { coloursFor } from './colours.ts'
-import { EXIT_CODES, EXIT_HELP, lookAtStore, writeOut } from './store-command.ts'
+import { EXIT_CODES, EXIT_HELP, lookAtStore, withExitCodes, writeOut } from './store-command.ts'
 import { textTable } from './text-table.ts'
 
 interface InspectFlags {
@@ -23,8 +23,7 @@ With --json each line is an object with a kind: "stream" for each stream in orde
 
 /** Adds the command. */
 export function addInspectCommand(program: Command): void {
-  program
-    .command('inspect')
+  withExitCodes(program.command('inspect'))
     .description('list what is in a data directory, and change nothing')
     .option('--data-dir <path>', 'directory to look at; no server may be running on it', './data')
     .option('--prefix <path>', 'only streams whose path starts with this', '')

@@ -9,7 +9,7 @@ import {
 import type { Command } from 'commander'
 import { byteText } from './byte-text.ts'
 import { coloursFor } from './colours.ts'
-import { EXIT_CODES, EXIT_HELP, lookAtStore, writeOut } from './store-command.ts'
+import { EXIT_CODES, EXIT_HELP, lookAtStore, withExitCodes, writeOut } from './store-command.ts'
 
 interface VerifyFlags {
   readonly dataDir: string
@@ -18,8 +18,7 @@ interface VerifyFlags {
 
 /** Adds the command. */
 export function addVerifyCommand(program: Command): void {
-  program
-    .command('verify')
+  withExitCodes(program.command('verify'))
     .description('check every byte of a data directory, and change none')
     .option('--data-dir <path>', 'directory to check; no server may be running on it', './data')
     .option('--json', 'print one JSON object: isSound, errors, notices, findings, checked')

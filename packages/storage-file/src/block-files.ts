@@ -58,6 +58,8 @@ export class BlockFiles {
   readonly #open: OpenFiles
   readonly #cache = new Map<string, Block>()
   #cachedBytes = 0
+  /** Files found to be damaged since the store was opened; they are not rewritten. */
+  readonly damagedFiles: Set<number> = new Set()
   #writing: WritingFile | undefined
   #nextFile: number
 
@@ -83,7 +85,7 @@ export class BlockFiles {
       return cached
     }
     try {
-      const block = decodeBlock(await this.#readPlace(place))
+      const block = decodeBlock(await this.readRaw(place.file, place.at, place.sizeBytes))
       if (!isAt(block, id, place)) throw new BlockDamaged('it is another block')
       this.#keep(key, block)
       return block
@@ -93,18 +95,6 @@ export class BlockFiles {
       throw new BlockDamaged(
         `Bytes ${place.from} to ${place.to} of the stream are damaged on the disk (${file}: ${error.message}).`,
       )
-    }
-  }
-
-  /** A file that is gone, or that the medium cannot read, is damage of the blocks in it. */
-  async #readPlace({ file, at, sizeBytes }: BlockPlace): Promise<Uint8Array> {
-    try {
-      return await this.readRaw(file, at, sizeBytes)
-    } catch (error) {
-      const code = systemCode(error)
-      if (code === 'ENOENT') throw new BlockDamaged('the file is missing')
-      if (code === 'EIO') throw new BlockDamaged('the disk cannot read them')
-      throw error
     }
   }
 
@@ -153,9 +143,19 @@ export class BlockFiles {
     await this.#writing?.file.close()
   }
 
-  /** The raw bytes of a file, for whoever looks for the blocks in it. */
-  readRaw(number: number, at: number, length: number): Promise<Uint8Array> {
-    return this.#open.use(blockFileName(number), (file) => file.read(at, length))
+  /**
+   * The raw bytes of a file, for whoever looks for the blocks in it. A file that is gone, or that the medium cannot
+   * read, is damage of the blocks in it: throws `BlockDamaged`.
+   */
+  async readRaw(number: number, at: number, length: number): Promise<Uint8Array> {
+    try {
+      return await this.#open.use(blockFileName(number), (file) => file.read(at, length))
+    } catch (error) {
+      const code = systemCode(error)
+      if (code === 'ENOENT') throw new BlockDamaged('the file is missing')
+      if (code === 'EIO') throw new BlockDamaged('the disk cannot read them')
+      throw error
+    }
   }
 
   async #writingFile(): Promise<WritingFile> {

@@ -7,7 +7,7 @@
  * skips a change whose stream in the home is already past it. So a crash between two of them is harmless.
  */
 import { dueAtMs, ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
-import type { Block } from './block-codec.ts'
+import { type Block, BlockDamaged } from './block-codec.ts'
 import { cutIntoBlocks, isWorthMerging, type Run } from './block-cutter.ts'
 import type { BlockFiles } from './block-files.ts'
 import type { Home, HomeChange } from './home.ts'
@@ -157,7 +157,9 @@ class LayerWriter {
     const place = value && decodePlace(value)
     if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes))
       return fresh
-    const last = await blocks.read(id, place)
+    const last = await readUnlessDamaged(blocks, id, place)
+    // One that is damaged stays where it is, for whoever can mend it; new bytes do not depend on it.
+    if (last === undefined) return fresh
     this.#drop(blockKey(id, place.to), place)
     return joinRun(last, fresh)
   }
@@ -166,6 +168,19 @@ class LayerWriter {
     const stored = this.#context.home.get(fileKey(file))
     const known = this.#uses.get(file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
     this.#uses.set(file, { sizeBytes: known.sizeBytes + grownBytes, liveBytes: known.liveBytes + liveBytes })
+  }
+}
+
+async function readUnlessDamaged(
+  blocks: BlockFiles,
+  id: StreamId,
+  place: BlockPlace,
+): Promise<Block | undefined> {
+  try {
+    return await blocks.read(id, place)
+  } catch (error) {
+    if (error instanceof BlockDamaged) return undefined
+    throw error
   }
 }
 

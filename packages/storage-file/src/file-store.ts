@@ -23,7 +23,7 @@ import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
-import type { Home } from './home.ts'
+import { type Home, HomeCorrupt } from './home.ts'
 import { streamKey } from './home-keys.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
@@ -163,7 +163,7 @@ class OpenFileStore implements FileStore {
   #entry(path: StreamPath): LayerEntry {
     const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
     if (found !== undefined) return found
-    const value = this.#parts.home.get(streamKey(path))
+    const value = stateValue(this.#parts.home, path)
     return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
   }
 
@@ -337,6 +337,15 @@ class OpenFileStore implements FileStore {
       await journal.sync()
     })
     this.#active.sequence = journal.sequence
+  }
+}
+
+function stateValue(home: Home, path: StreamPath): Uint8Array | undefined {
+  try {
+    return home.get(streamKey(path))
+  } catch (error) {
+    if (!(error instanceof HomeCorrupt)) throw error
+    throw new Fault('corrupt', `Stream ${path}: what the server knows of it is damaged on the disk.`, error)
   }
 }
 

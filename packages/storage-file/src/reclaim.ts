@@ -1,5 +1,5 @@
 /** Gives space back: removes block files that nothing names, and rewrites those that are mostly dead. */
-import { blockBytes, decodeBlock } from './block-codec.ts'
+import { BlockDamaged, blockBytes, decodeBlock } from './block-codec.ts'
 import { BLOCK_FILE_HEADER_BYTES, BLOCK_FOLDER, type BlockFiles, blockFileNumber } from './block-files.ts'
 import type { Disk } from './disk.ts'
 import type { Home, HomeChange } from './home.ts'
@@ -52,15 +52,32 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     if (file === blocks.writingFile) continue
     const share = use.liveBytes / Math.max(1, use.sizeBytes)
     if (use.liveBytes <= 0) dead.push(file)
+    else if (blocks.damagedFiles.has(file)) continue
     else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
   }
-  const copies = deadest === undefined ? [] : await rewrite(context, deadest.file)
-  if (deadest !== undefined) dead.push(deadest.file)
+  const copies = deadest && (await rewriteUnlessDamaged(context, deadest.file))
+  if (deadest !== undefined && copies !== undefined) dead.push(deadest.file)
   if (dead.length === 0) return
   // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit([...copies, ...dead.map((file): HomeChange => [fileKey(file), undefined])])
+  await home.commit([...(copies ?? []), ...dead.map((file): HomeChange => [fileKey(file), undefined])])
   for (const file of dead) await blocks.remove(file)
   await context.disk.syncFolder(BLOCK_FOLDER)
+}
+
+/** A file with damage in it stays: what is left of it is not made less. `undefined` if so. */
+async function rewriteUnlessDamaged(
+  context: ReclaimContext,
+  file: number,
+): Promise<readonly HomeChange[] | undefined> {
+  try {
+    return await rewrite(context, file)
+  } catch (error) {
+    if (!(error instanceof BlockDamaged)) throw error
+    context.blocks.damagedFiles.add(file)
+    // Nothing names the copies made so far: they have to be the last of their file.
+    await context.blocks.abandon()
+    return undefined
+  }
 }
 
 /** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */
@@ -107,7 +124,7 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
       yield { at: at + used, decoded: decodeBlock(window.subarray(used, used + size)) }
       used += size
     }
-    if (used === 0) throw new Error(`block file ${file} cannot be read past byte ${at}`)
+    if (used === 0) throw new BlockDamaged(`block file ${file} cannot be read past byte ${at}`)
     at += used
     await context.yieldTurn()
   }
