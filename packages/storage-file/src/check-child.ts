@@ -7,7 +7,7 @@ import { type CheckMessage, type CheckTask, NEXT } from './check-task.ts'
 import type { Disk } from './disk.ts'
 import { type CheckCounts, type CheckReport, NO_COUNTS } from './finding.ts'
 import { hasData } from './format.ts'
-import { checkHomeMeta } from './home-meta.ts'
+import { checkHomePages } from './home-pages.ts'
 import { EMPTY_HOME } from './home-walk.ts'
 import { inspectData } from './inspect-data.ts'
 import { readLmdbHome } from './lmdb-home.ts'
@@ -60,7 +60,7 @@ async function run(task: CheckTask): Promise<void> {
   const report = new SentReport()
   const home = await openHome(disk, task.dataDir)
   if (task.kind === 'verify') {
-    if (home.entryCount !== 0) await checkHomeMeta(disk, report)
+    if (home.entryCount !== 0) await checkHomePages(disk, report)
     await checkData(disk, home, report)
     await send({ kind: 'done', counts: report.counts })
   } else {
