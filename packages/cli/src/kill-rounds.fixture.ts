@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { verifyStore } from '@millrace/storage-file'
 import { type RunningMillrace, startMillrace } from './millrace-process.fixture.ts'
 
 /** One client: the only writer of its stream, with or without producer headers. */
@@ -39,12 +40,19 @@ export async function killRounds(kills: number, storage: string, random: () => n
       for (const client of clients) violations.push(...(await check(server.url, client)))
       if (round === kills) await server.stop()
       else await loadAndKill(server, clients, 100 + random() * 400)
+      violations.push(...(await damageIn(dataDir)))
     }
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
   const acknowledged = clients.reduce((sum, client) => sum + client.acknowledged.length, 0)
   return { violations, acknowledged, kills }
+}
+
+/** What a kill leaves may be unfinished, but is not damaged. */
+async function damageIn(dataDir: string): Promise<readonly string[]> {
+  const { findings } = await verifyStore({ dataDir })
+  return findings.filter(({ severity }) => severity === 'error').map((finding) => JSON.stringify(finding))
 }
 
 function newClient(index: number): Client {

@@ -4,24 +4,21 @@
  */
 import { BlockDamaged, blockBytes, decodeBlock } from './block-codec.ts'
 import { BLOCK_FILE_HEADER_BYTES, blockFileName, isBlockFileHeader } from './block-files.ts'
+import { type NamedBlocks, placeKey } from './check-home.ts'
 import type { Disk, DiskFile } from './disk.ts'
-import { type CheckReport, inFile, RESTORE } from './finding.ts'
-import type { ReadableHome } from './home.ts'
-import type { FileUse } from './state-codec.ts'
+import { type CheckReport, type Finding, type FindingPlace, inFile, RESTORE } from './finding.ts'
 
 /** What block files are checked against. */
 export interface BlockWalkContext {
   readonly disk: Disk
   readonly fileSizes: ReadonlyMap<number, number>
-  /** The use of each file, as the home has it; `undefined` if the home cannot be asked. */
-  readonly uses: ReadonlyMap<number, FileUse> | undefined
-  readonly home: ReadableHome | undefined
+  /** What the home knows of them, whose blocks have been checked already; `undefined` if it cannot be asked. */
+  readonly named: NamedBlocks | undefined
   readonly report: CheckReport
 }
 
-const WINDOW_BYTES = 1024 * 1024
-/** No block is larger: a payload of 64 KiB, and the units of as many one-byte messages. */
-const MOST_BLOCK_BYTES = 2 * 1024 * 1024
+/** Larger than any block: a payload of 64 KiB, and the units of as many one-byte messages. */
+const WINDOW_BYTES = 2 * 1024 * 1024
 
 /** Checks every block file that exists. */
 export async function walkBlockFiles(context: BlockWalkContext): Promise<void> {
@@ -63,10 +60,10 @@ interface OpenBlockFile {
   readonly file: DiskFile
 }
 
-async function checkFile({ uses, home, report }: BlockWalkContext, open: OpenBlockFile): Promise<void> {
+async function checkFile({ named, report }: BlockWalkContext, open: OpenBlockFile): Promise<void> {
   const { number, name, size, file } = open
-  const use = uses?.get(number)
-  if (uses !== undefined && use === undefined) {
+  const use = named?.uses.get(number)
+  if (named !== undefined && use === undefined) {
     const what = 'Nothing names this block file: it is left from a checkpoint that was broken off.'
     report.find({ severity: 'notice', where: inFile(name), what: `${what} The next start removes it.` })
     return
@@ -81,62 +78,83 @@ async function checkFile({ uses, home, report }: BlockWalkContext, open: OpenBlo
     const what = 'Nothing names the bytes at the end of this file: a checkpoint was broken off.'
     report.find({ severity: 'notice', where: inFile(name, end, size), what })
   }
-  await walkBlocks(home, report, open, end)
+  await walkBlocks(named, report, open, end)
 }
 
-/** Every block of a file; those that the home names have been checked already, where they are used. */
+/** Every block of a file; damage of those that the home names has been reported where they are used. */
 async function walkBlocks(
-  home: ReadableHome | undefined,
+  named: NamedBlocks | undefined,
   report: CheckReport,
-  { name, file }: OpenBlockFile,
+  open: OpenBlockFile,
   end: number,
 ): Promise<void> {
-  let window = { at: BLOCK_FILE_HEADER_BYTES, bytes: new Uint8Array(0) as Uint8Array }
+  const { number, name, file } = open
+  const window = new Window(file, end)
   for (let at = BLOCK_FILE_HEADER_BYTES; at < end; ) {
-    let inWindow = window.bytes.subarray(Math.max(0, at - window.at))
-    let size = blockBytes(inWindow)
-    if (size === undefined || size > inWindow.length) {
-      window = {
-        at,
-        bytes: await file.read(at, Math.min(end - at, Math.max(WINDOW_BYTES, boundedSize(size)))),
-      }
-      await report.progress(home === undefined ? window.bytes.length : 0)
-      inWindow = window.bytes
-      size = blockBytes(inWindow)
+    const reported = named?.damaged.get(placeKey(number, at))
+    if (reported !== undefined) {
+      at += reported
+      continue
     }
-    if (size === undefined || size === 0 || size > inWindow.length) {
-      const what = 'No block begins here; what follows was checked only where the home names it.'
-      report.find({ severity: 'error', where: inFile(name, at, end), what, whatToDo: RESTORE })
+    const bytes = await window.blockAt(at)
+    if (bytes === undefined) {
+      report.find(unused(named, inFile(name, at, end), 'No block begins here.'))
       return
     }
-    checkOne(home, report, { name, at }, inWindow.subarray(0, size))
-    at += size
+    const wrong = wrongWith(bytes, named === undefined ? report : undefined)
+    if (wrong !== undefined) {
+      const where = inFile(name, at, at + bytes.length)
+      report.find(unused(named, where, `A block is damaged: ${wrong}.`))
+    }
+    at += bytes.length
+    await report.progress(named === undefined ? bytes.length : 0)
   }
 }
 
-function boundedSize(size: number | undefined): number {
-  return size === undefined ? 0 : Math.min(size, MOST_BLOCK_BYTES)
+/** Damage that no stream was found to suffer from; without a home nobody knows. */
+function unused(named: NamedBlocks | undefined, where: FindingPlace, what: string): Finding {
+  return named === undefined
+    ? { severity: 'error', where, what, whatToDo: RESTORE }
+    : { severity: 'notice', where, what: `${what} No stream is known to have bytes there any more.` }
 }
 
-interface WalkedPlace {
-  readonly name: string
-  readonly at: number
+/** The part of a file that is in memory. */
+class Window {
+  readonly #file: DiskFile
+  readonly #end: number
+  #at = 0
+  #bytes: Uint8Array = new Uint8Array(0)
+
+  constructor(file: DiskFile, end: number) {
+    this.#file = file
+    this.#end = end
+  }
+
+  /** The block that begins at a place, checked or not; `undefined` if none does. */
+  async blockAt(at: number): Promise<Uint8Array | undefined> {
+    const inMemory = this.#block(at)
+    if (inMemory !== undefined) return inMemory
+    this.#at = at
+    this.#bytes = await this.#file.read(at, Math.min(this.#end - at, WINDOW_BYTES))
+    return this.#block(at)
+  }
+
+  #block(at: number): Uint8Array | undefined {
+    if (at < this.#at || at >= this.#at + this.#bytes.length) return undefined
+    const rest = this.#bytes.subarray(at - this.#at)
+    const size = blockBytes(rest)
+    return size === undefined || size === 0 || size > rest.length ? undefined : rest.subarray(0, size)
+  }
 }
 
-function checkOne(
-  home: ReadableHome | undefined,
-  report: CheckReport,
-  { name, at }: WalkedPlace,
-  bytes: Uint8Array,
-): void {
+function wrongWith(bytes: Uint8Array, counting: CheckReport | undefined): string | undefined {
   try {
     const { from, to } = decodeBlock(bytes)
-    if (home !== undefined) return
-    report.count('blocks')
-    report.count('blockBytes', to - from)
+    counting?.count('blocks')
+    counting?.count('blockBytes', to - from)
+    return undefined
   } catch (error) {
-    if (!(error instanceof BlockDamaged)) throw error
-    const what = `A block is damaged: ${error.message}. A stream that has bytes in it is named by itself.`
-    report.find({ severity: 'error', where: inFile(name, at, at + bytes.length), what, whatToDo: RESTORE })
+    if (error instanceof BlockDamaged) return error.message
+    throw error
   }
 }

@@ -5,19 +5,20 @@ import type { BlockFiles } from './block-files.ts'
 import { type CheckReport, type FindingPlace, RESTORE } from './finding.ts'
 import type { BlockPlace } from './state-codec.ts'
 
-/** Reads a block that the home names; what is wrong with it is said about `where`. */
+/** Reads a block that the home names; what is wrong with it is said about `where`. False if something is. */
 export async function checkBlock(
   blocks: BlockFiles,
   id: StreamId,
   place: BlockPlace,
   where: FindingPlace,
   report: CheckReport,
-): Promise<void> {
+): Promise<boolean> {
   report.count('blocks')
   report.count('blockBytes', place.to - place.from)
   const wrong = await wrongWith(blocks, id, place)
   if (wrong !== undefined) report.find({ severity: 'error', where, what: wrong, whatToDo: RESTORE })
   await report.progress(place.sizeBytes)
+  return wrong === undefined
 }
 
 async function wrongWith(blocks: BlockFiles, id: StreamId, place: BlockPlace): Promise<string | undefined> {

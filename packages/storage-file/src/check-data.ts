@@ -5,7 +5,7 @@
 import { BLOCK_FOLDER, BlockFiles, blockFileNumber } from './block-files.ts'
 import { blockFileSizes, walkBlockFiles } from './block-walk.ts'
 import { ForkCheck } from './check-forks.ts'
-import { checkHome } from './check-home.ts'
+import { checkHome, type NamedBlocks } from './check-home.ts'
 import { checkJournal } from './check-journal.ts'
 import { ReplayedHome } from './check-replay.ts'
 import type { Disk } from './disk.ts'
@@ -16,7 +16,7 @@ import { APPLIED_KEY } from './home-keys.ts'
 import { HOME_FILE, look } from './home-walk.ts'
 import { JOURNAL_FOLDER, SPARE, segmentNumber } from './journal-segment.ts'
 import { DEFAULT_STORE_LIMITS } from './limits.ts'
-import { type FileUse, textOf } from './state-codec.ts'
+import { textOf } from './state-codec.ts'
 
 /** Names that a data directory has, and what a first start leaves that did not come to its end. */
 const KNOWN_NAMES = new Set([
@@ -40,7 +40,7 @@ export async function checkData(
   const fileSizes = await blockFileSizes(disk, numbers)
   if (home === undefined) {
     await checkJournal({ disk, report, applied: undefined, apply: () => undefined })
-    await walkBlockFiles({ disk, home, fileSizes, uses: undefined, report })
+    await walkBlockFiles({ disk, fileSizes, named: undefined, report })
     return
   }
   const applied = await appliedIn(disk, home, report)
@@ -49,10 +49,10 @@ export async function checkData(
   // Without its end, records that say what became of a stream may be missing.
   if (journal.isComplete) replayed.finish()
   const forks = new ForkCheck({ home, replayed, report })
-  const uses = await checkBlocksOf(disk, home, fileSizes, report, forks)
+  const named = await checkBlocksOf(disk, home, fileSizes, report, forks)
   if (journal.isComplete) await forks.finish()
   else report.find(forksUnchecked())
-  await walkBlockFiles({ disk, home, fileSizes, uses, report })
+  await walkBlockFiles({ disk, fileSizes, named, report })
 }
 
 async function checkBlocksOf(
@@ -61,7 +61,7 @@ async function checkBlocksOf(
   fileSizes: ReadonlyMap<number, number>,
   report: CheckReport,
   forks: ForkCheck,
-): Promise<ReadonlyMap<number, FileUse>> {
+): Promise<NamedBlocks> {
   const blocks = new BlockFiles(disk, DEFAULT_STORE_LIMITS, 1)
   try {
     return await checkHome({ home, blocks, fileSizes, report, onStream: ({ state }) => forks.add(state) })

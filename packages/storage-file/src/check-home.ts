@@ -47,8 +47,21 @@ interface BlockRun {
   at: number
 }
 
-/** Checks all entries; returns the use of each block file as the home has it. */
-export async function checkHome(context: HomeContext): Promise<ReadonlyMap<number, FileUse>> {
+/** What the home knows of the block files. */
+export interface NamedBlocks {
+  /** The use of each file. */
+  readonly uses: ReadonlyMap<number, FileUse>
+  /** Sizes of the named blocks that are damaged, by place. */
+  readonly damaged: ReadonlyMap<string, number>
+}
+
+/** Key of a place in `damaged`. */
+export function placeKey(file: number, at: number): string {
+  return `${file}:${at}`
+}
+
+/** Checks all entries; returns what the home knows of the block files. */
+export async function checkHome(context: HomeContext): Promise<NamedBlocks> {
   const check = new HomeCheck(context)
   const { home, report } = context
   let entries = 0
@@ -58,13 +71,14 @@ export async function checkHome(context: HomeContext): Promise<ReadonlyMap<numbe
   }
   report.count('homeEntries', entries)
   check.finish(entries)
-  return check.uses
+  return check
 }
 
 class HomeCheck {
   readonly #context: HomeContext
   readonly #live = new Map<number, number>()
   readonly uses = new Map<number, FileUse>()
+  readonly damaged = new Map<string, number>()
   #run: BlockRun | undefined
 
   constructor(context: HomeContext) {
@@ -113,7 +127,8 @@ class HomeCheck {
     run.at = Math.max(run.at, place.to)
     this.#live.set(place.file, (this.#live.get(place.file) ?? 0) + place.sizeBytes)
     const { blocks, report } = this.#context
-    await checkBlock(blocks, parsed.id, place, where(place.from, place.to), report)
+    const isSound = await checkBlock(blocks, parsed.id, place, where(place.from, place.to), report)
+    if (!isSound) this.damaged.set(placeKey(place.file, place.at), place.sizeBytes)
   }
 
   #runOf(id: StreamId): BlockRun {

@@ -3,7 +3,7 @@
  * what was never promised is a notice, what was is an error.
  */
 import type { Disk } from './disk.ts'
-import { type CheckReport, inFile, RESTORE } from './finding.ts'
+import { type CheckReport, type FindingPlace, inFile, RESTORE } from './finding.ts'
 import { begunBytes, type FoundRecord, intactAt, lastIntact, nextIntact } from './journal-reader.ts'
 import {
   isSegmentHeader,
@@ -43,8 +43,8 @@ export interface SegmentSummary {
   readonly pendingBytes: number
 }
 
-const ALREADY_APPLIED =
-  'Nothing is lost: the home holds what was in it. But the disk returned bytes that were not written; look after it.'
+/** A sync that failed leaves such records; recovery writes what was in them to the home, and the segment goes. */
+const ALREADY_APPLIED = 'Nothing is lost: the home holds what was written there.'
 
 /** Checks every segment, in order. */
 export async function checkJournal(context: JournalContext): Promise<JournalSummary> {
@@ -107,36 +107,28 @@ class JournalCheck {
     const { applied, report } = this.#context
     if (applied === undefined || this.last === undefined || this.last >= applied) return
     const what = `The journal ends at record ${this.last}, but ${applied} records were written: the end of its last segment is damaged.`
-    report.find({ severity: 'error', where: inFile(JOURNAL_FOLDER), what, whatToDo: ALREADY_APPLIED })
+    report.find({ severity: 'notice', where: inFile(JOURNAL_FOLDER), what: `${what} ${ALREADY_APPLIED}` })
   }
 
   #badHeader(bytes: Buffer, number: number): void {
-    const { applied = 0, report } = this.#context
+    const { applied = 0 } = this.#context
     const later = lastIntact(bytes, SEGMENT_HEADER_BYTES, number, applied)
     if (later !== undefined) this.isComplete = false
-    report.find({
-      severity: 'error',
-      where: inFile(segmentName(number), 0, SEGMENT_HEADER_BYTES),
-      what: 'The header of the segment is damaged.',
-      whatToDo: later === undefined ? ALREADY_APPLIED : RESTORE,
-    })
+    const where = inFile(segmentName(number), 0, SEGMENT_HEADER_BYTES)
+    this.#damaged(where, 'The header of the segment is damaged.', later !== undefined)
   }
 
   /** A record in its place. */
   #take(record: Buffer, sequence: number, file: string, at: number): void {
-    const { applied, report, apply } = this.#context
+    const { applied, apply } = this.#context
     const expected = this.last === undefined ? undefined : this.last + 1
     const isGap = expected === undefined ? sequence > (applied ?? sequence) + 1 : sequence !== expected
     if (isGap) {
       const isLoss = applied === undefined || sequence > applied + 1
       const before = expected === undefined ? `the home ends at ${applied}` : `record ${expected - 1}`
       if (isLoss) this.isComplete = false
-      report.find({
-        severity: 'error',
-        where: inFile(file, at, at + record.length),
-        what: `Record ${sequence} follows ${before}: the records between are missing.`,
-        whatToDo: isLoss ? RESTORE : ALREADY_APPLIED,
-      })
+      const what = `Record ${sequence} follows ${before}: the records between are missing.`
+      this.#damaged(inFile(file, at, at + record.length), what, isLoss)
     }
     this.last = Math.max(this.last ?? 0, sequence)
     if (applied === undefined || sequence <= applied || !this.isComplete) return
@@ -159,14 +151,16 @@ class JournalCheck {
     if (next === undefined) return undefined
     const isLoss = next.sequence - 1 > applied
     if (isLoss) this.isComplete = false
-    report.find({
-      severity: 'error',
-      where: inFile(file, at, next.at),
-      what: `${recordNames(missing, next.sequence - 1)} damaged.`,
-      whatToDo: isLoss ? RESTORE : ALREADY_APPLIED,
-    })
+    const what = `${recordNames(missing, next.sequence - 1)} damaged.`
+    this.#damaged(inFile(file, at, next.at), what, isLoss)
     this.last = next.sequence - 1
     return next.at
+  }
+
+  #damaged(where: FindingPlace, what: string, isLoss: boolean): void {
+    const { report } = this.#context
+    if (isLoss) report.find({ severity: 'error', where, what, whatToDo: RESTORE })
+    else report.find({ severity: 'notice', where, what: `${what} ${ALREADY_APPLIED}` })
   }
 }
 

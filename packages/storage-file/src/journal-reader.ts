@@ -56,6 +56,7 @@ export async function readJournal(
     .flatMap((name) => segmentNumber(name) ?? [])
     .sort((a, b) => a - b)
   const segments: RetiredSegment[] = []
+  const torn: { readonly segment: Segment; readonly endBytes: number }[] = []
   let lastSequence = applied
   let cutBytes = 0
   for (const number of numbers) {
@@ -70,10 +71,12 @@ export async function readJournal(
       lastSequence = record.sequence
     }
     cutBytes += found.cutBytes
-    // What is cut must not be found again by a later recovery, when records follow in the next segment.
-    if (found.cutBytes > 0) await cut(segment, found.endBytes)
+    if (found.cutBytes > 0) torn.push({ segment, endBytes: found.endBytes })
     segments.push({ segment, lastSequence })
   }
+  // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
+  // it. What is cut must not be found again by a later recovery, when records follow in the next segment.
+  for (const { segment, endBytes } of torn) await cut(segment, endBytes)
   return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes }
 }
 
@@ -107,7 +110,13 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
   }
   for (;;) {
     const record = intactAt(bytes, at, segment)
-    if (record === undefined) break
+    if (record === undefined) {
+      // Damage of what is applied is nobody's loss, as long as the first record that is not follows behind it.
+      const next = nextIntact(bytes, at, segment, 0)
+      if (next === undefined || next.sequence > last + 1) break
+      at = next.at
+      continue
+    }
     const header = readHeader(record, 0)
     if (header.sequence > last + 1) {
       const damage = `record ${header.sequence} follows record ${last} at byte ${at}`
