@@ -182,13 +182,18 @@ export class BlockFiles {
 
   #keep(key: string, block: Block): void {
     this.#cache.set(key, block)
-    this.#cachedBytes += block.payload.length
-    for (const [oldest, { payload }] of this.#cache) {
+    this.#cachedBytes += memoryBytes(block)
+    for (const [oldest, old] of this.#cache) {
       if (this.#cachedBytes <= this.#limits.blockCacheBytes) return
       this.#cache.delete(oldest)
-      this.#cachedBytes -= payload.length
+      this.#cachedBytes -= memoryBytes(old)
     }
   }
+}
+
+/** What a block takes in memory, roughly: objects, its buffer, and its units; much more than a small payload. */
+function memoryBytes({ payload, units }: Block): number {
+  return payload.length + 2048 + 64 * units.length
 }
 
 function isAt(block: Block, id: StreamId, place: BlockPlace): boolean {

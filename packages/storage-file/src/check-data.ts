@@ -62,7 +62,7 @@ async function checkBlocksOf(
   report: CheckReport,
   forks: ForkCheck,
 ): Promise<NamedBlocks> {
-  const blocks = new BlockFiles(disk, DEFAULT_STORE_LIMITS, 1)
+  const blocks = new BlockFiles(disk, { ...DEFAULT_STORE_LIMITS, blockCacheBytes: 0 }, 1)
   try {
     return await checkHome({ home, blocks, fileSizes, report, onStream: ({ state }) => forks.add(state) })
   } finally {
