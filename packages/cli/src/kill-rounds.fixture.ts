@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { verifyStore } from '@millrace/storage-file'
 import { KillClient } from './kill-client.fixture.ts'
 import { KillReader } from './kill-reader.fixture.ts'
 import { plainEnvironment, type RunningMillrace, startMillrace } from './millrace-process.fixture.ts'
@@ -48,6 +49,7 @@ export async function killRounds(plan: KillPlan): Promise<KillReport> {
       plan.onRound?.(round, violations.length)
       if (round === plan.kills) await server.stop('SIGTERM')
       else await loadAndKill(server, clients, readers, 100 + random() * 400)
+      violations.push(...(await damageIn(dataDir)))
     }
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
@@ -55,6 +57,12 @@ export async function killRounds(plan: KillPlan): Promise<KillReport> {
   const acknowledged = clients.reduce((sum, client) => sum + client.acknowledged, 0)
   const seenBytes = readers.reduce((sum, reader) => sum + reader.receivedBytes, 0)
   return { violations, acknowledged, seenBytes, kills: plan.kills }
+}
+
+/** What a kill leaves may be unfinished, but is not damaged. */
+async function damageIn(dataDir: string): Promise<readonly string[]> {
+  const { findings } = await verifyStore({ dataDir })
+  return findings.filter(({ severity }) => severity === 'error').map((finding) => JSON.stringify(finding))
 }
 
 /** Moments that look random and are the same in every run. */

@@ -4,8 +4,10 @@ import { DEFAULT_PORT } from '@millrace/server'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { coloursFor } from './colours.ts'
 import { parseDurationMs } from './duration.ts'
+import { addInspectCommand } from './inspect-command.ts'
 import { type ServeSettings, serve, UsageError } from './serve.ts'
 import { STORAGE_MODES } from './storage-mode.ts'
+import { addVerifyCommand } from './verify-command.ts'
 
 const { version } = readPackage()
 
@@ -127,6 +129,9 @@ addServeFlags(program.command('serve').description('run a server'))
 addServeFlags(program.command('dev').description('run a server in memory, for trying things out')).action(
   (flags: ServeFlags) => serve(toSettings(flags, 'memory')),
 )
+
+addVerifyCommand(program)
+addInspectCommand(program)
 
 program
   .command('version')

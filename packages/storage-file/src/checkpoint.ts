@@ -157,8 +157,8 @@ class LayerWriter {
     const place = value && decodePlace(value)
     if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes))
       return fresh
-    // One that cannot be read stays where it is, for its readers to hear of it; new bytes must not suffer for it.
-    const last = await blocks.read(place).catch(() => undefined)
+    // One that cannot be read stays where it is, for its readers to hear of it; new bytes do not depend on it.
+    const last = await blocks.read(id, place).catch(() => undefined)
     if (last === undefined) return fresh
     this.#drop(blockKey(id, place.to), place)
     return joinRun(last, fresh)

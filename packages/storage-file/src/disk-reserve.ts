@@ -5,7 +5,8 @@
  */
 import { type Disk, type DiskFile, DiskFull } from './disk.ts'
 
-const NAME = 'reserve'
+/** The file that holds the room. */
+export const RESERVE_FILE = 'reserve'
 const ZEROS_BYTES = 1024 * 1024
 
 /** A file of zeros that is given up when the disk is full, and made again when there is room. */
@@ -31,33 +32,33 @@ export class DiskReserve {
 
   /** Gives the room to whoever writes next; false if there was none to give. */
   async spend(): Promise<boolean> {
-    const isThere = this.#isHeld || (await this.#disk.exists(NAME))
+    const isThere = this.#isHeld || (await this.#disk.exists(RESERVE_FILE))
     this.#isHeld = false
     this.isSpent = true
-    if (isThere) await this.#disk.remove(NAME)
+    if (isThere) await this.#disk.remove(RESERVE_FILE)
     return isThere
   }
 
   /** A crash may have left a part of it. */
   async #isThere(): Promise<boolean> {
-    if (!(await this.#disk.exists(NAME))) return false
-    const file = await this.#disk.open(NAME)
+    if (!(await this.#disk.exists(RESERVE_FILE))) return false
+    const file = await this.#disk.open(RESERVE_FILE)
     const size = await file.size()
     await file.close()
     if (size === this.#sizeBytes) return true
-    await this.#disk.remove(NAME)
+    await this.#disk.remove(RESERVE_FILE)
     return false
   }
 
   async #allocate(): Promise<void> {
-    const file = await this.#disk.create(NAME)
+    const file = await this.#disk.create(RESERVE_FILE)
     try {
       await writeZeros(file, this.#sizeBytes)
     } catch (error) {
       await file.close()
       if (error instanceof DiskFull) {
         this.isSpent = true
-        await this.#disk.remove(NAME)
+        await this.#disk.remove(RESERVE_FILE)
       }
       throw error
     }

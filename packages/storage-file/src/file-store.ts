@@ -22,11 +22,12 @@ import {
 import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
+import { closeAll } from './close-all.ts'
 import { writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { DiskReserve } from './disk-reserve.ts'
 import { endRun } from './generation-mark.ts'
-import type { Home } from './home.ts'
+import { type Home, HomeCorrupt } from './home.ts'
 import { streamKey } from './home-keys.ts'
 import type { Journal } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
@@ -172,7 +173,7 @@ class OpenFileStore implements FileStore {
   #entry(path: StreamPath): LayerEntry {
     const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
     if (found !== undefined) return found
-    const value = this.#parts.home.get(streamKey(path))
+    const value = stateValue(this.#parts.home, path)
     return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
   }
 
@@ -364,6 +365,15 @@ class OpenFileStore implements FileStore {
   }
 }
 
+function stateValue(home: Home, path: StreamPath): Uint8Array | undefined {
+  try {
+    return home.get(streamKey(path))
+  } catch (error) {
+    if (!(error instanceof HomeCorrupt)) throw error
+    throw new Fault('corrupt', `Stream ${path}: what the server knows of it is damaged on the disk.`, error)
+  }
+}
+
 interface Expected {
   readonly id: StreamId | undefined
   readonly version: number
@@ -374,13 +384,6 @@ const REFUSED: Expected = { id: undefined, version: -1 }
 
 function expectedOf({ state, version }: LayerEntry): Expected {
   return { id: state?.id, version }
-}
-
-/** Closes everything, whatever fails on the way; then throws the first failure. */
-export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const part of parts) await part.close().catch((error) => failures.push(error))
-  if (failures.length > 0) throw failures[0]
 }
 
 function addsBytes(commit: Commit): boolean {

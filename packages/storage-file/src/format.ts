@@ -1,5 +1,7 @@
 /** The format of a data directory: one small file that says what it is before anything in it is touched. */
+import { BLOCK_FOLDER } from './block-files.ts'
 import type { Disk } from './disk.ts'
+import { JOURNAL_FOLDER, segmentNumber } from './journal-segment.ts'
 
 /** Version of everything FORMAT.md draws. */
 export const FORMAT_VERSION = 1
@@ -38,6 +40,13 @@ export async function openFormat(disk: Disk): Promise<void> {
   await file.close()
   await disk.rename(`${FORMAT_FILE}.new`, FORMAT_FILE)
   await disk.syncFolder('')
+}
+
+/** Whether there is more than an interrupted first start leaves. */
+export async function hasData(disk: Disk): Promise<boolean> {
+  const blocks = await disk.list(BLOCK_FOLDER)
+  const segments = await disk.list(JOURNAL_FOLDER)
+  return blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)
 }
 
 /** What an interrupted first start leaves behind. */

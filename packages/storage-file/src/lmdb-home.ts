@@ -6,7 +6,7 @@ import { mkdir, open as openFile, rename, rm, stat, statfs } from 'node:fs/promi
 import { dirname, join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { DiskFull } from './disk.ts'
-import { type Home, type HomeChange, HomeCorrupt } from './home.ts'
+import { type Home, type HomeChange, HomeCorrupt, type ReadableHome } from './home.ts'
 import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from './home-value.ts'
 import { syncFolder } from './node-disk.ts'
 
@@ -54,6 +54,22 @@ export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): P
   return new LmdbHome(folder, options.freeBytes ?? systemFreeBytes)
 }
 
+/**
+ * Opens a home to look at it: nothing of it is changed, but for LMDB's own `lock.mdb`. Damaged pages may end the
+ * process: only for a process that may end. Throws `HomeLost`.
+ */
+export async function readLmdbHome(folder: string): Promise<ReadableHome & Pick<Home, 'close'>> {
+  if (!(await exists(join(folder, DATA_FILE)))) throw new HomeLost(`${folder} has no ${DATA_FILE}.`)
+  const db = openDatabase(folder, { readOnly: true })
+  const { entryCount }: { readonly entryCount?: number } = db.getStats()
+  return {
+    entryCount,
+    get: (key) => readValue(db, key),
+    range: (from, to, limit) => readRange(db, from, to, limit),
+    close: () => db.close(),
+  }
+}
+
 /** Creates an empty home beside its place, and puts it there when all of it is on disk. */
 async function createHome(folder: string): Promise<void> {
   const made = `${folder}.new`
@@ -68,8 +84,9 @@ async function createHome(folder: string): Promise<void> {
 
 type Database = RootDatabase<Buffer, Buffer>
 
-function openDatabase(path: string): Database {
+function openDatabase(path: string, more: { readonly readOnly?: boolean } = {}): Database {
   return open<Buffer, Buffer>({
+    ...more,
     path,
     // Unless told, the package takes a name with a dot for that of a file.
     noSubdir: false,
@@ -99,24 +116,12 @@ class LmdbHome implements Home {
 
   get(key: string): Uint8Array | undefined {
     this.#refuseIfClosed()
-    assertHomeKey(key)
-    const stored = orCorrupt(key, () => this.#db.getBinary(keyBytes(key)))
-    return stored && decodeStored(key, stored)
+    return readValue(this.#db, key)
   }
 
   range(from: string, to: string, limit: number): readonly (readonly [key: string, value: Uint8Array])[] {
     this.#refuseIfClosed()
-    assertHomeKey(from)
-    assertHomeKey(to)
-    if (from >= to || limit <= 0) return []
-    // Read to its end at once: a range that is left half read keeps a snapshot, and with it every freed page.
-    const found = orCorrupt(from, () => [
-      ...this.#db.getRange({ start: keyBytes(from), end: keyBytes(to), limit }),
-    ])
-    return found.map(({ key, value }) => {
-      const name = key.toString('latin1')
-      return [name, decodeStored(name, value)]
-    })
+    return readRange(this.#db, from, to, limit)
   }
 
   /** Values are copied: they may be changed once this has returned. */
@@ -190,6 +195,29 @@ class LmdbHome implements Home {
   #refuseIfClosed(): void {
     if (this.#isClosed) throw new Error('the home is closed')
   }
+}
+
+function readValue(db: Database, key: string): Uint8Array | undefined {
+  assertHomeKey(key)
+  const stored = orCorrupt(key, () => db.getBinary(keyBytes(key)))
+  return stored && decodeStored(key, stored)
+}
+
+function readRange(
+  db: Database,
+  from: string,
+  to: string,
+  limit: number,
+): readonly (readonly [key: string, value: Uint8Array])[] {
+  assertHomeKey(from)
+  assertHomeKey(to)
+  if (from >= to || limit <= 0) return []
+  // Read to its end at once: a range that is left half read keeps a snapshot, and with it every freed page.
+  const found = orCorrupt(from, () => [...db.getRange({ start: keyBytes(from), end: keyBytes(to), limit })])
+  return found.map(({ key, value }) => {
+    const name = key.toString('latin1')
+    return [name, decodeStored(name, value)]
+  })
 }
 
 function keyBytes(key: string): Buffer {

@@ -50,7 +50,7 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     const file = fileOf(key)
     const use = decodeUse(value)
     if (file === blocks.writingFile) continue
-    const isReadable = !blocks.unreadable.has(file)
+    const isReadable = !blocks.damagedFiles.has(file)
     const share = use.liveBytes / Math.max(1, use.sizeBytes)
     if (use.liveBytes <= 0) dead.push(file)
     else if (isReadable && share < limits.liveShare && share < (deadest?.share ?? 1))
@@ -64,7 +64,7 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
   } catch (error) {
     if (!(error instanceof FileUnreadable)) throw error
     // Its space stays taken, and its readers hear of the damage. What was copied already is never named.
-    blocks.unreadable.add(deadest.file)
+    blocks.damagedFiles.add(deadest.file)
     await blocks.abandon()
   }
 }

@@ -4,16 +4,17 @@
  */
 import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
+import { closeAll } from './close-all.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { DiskReserve } from './disk-reserve.ts'
-import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
-import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
+import { createFileStore, type Durability, type FileStore } from './file-store.ts'
+import { assertOurs, ForeignDirectory, hasData, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
 import { Journal, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
-import { JOURNAL_FOLDER, retireSegment, segmentNumber } from './journal-segment.ts'
+import { JOURNAL_FOLDER, retireSegment } from './journal-segment.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
@@ -131,9 +132,7 @@ async function keepNeeded(
 async function appliedSequence(disk: Disk, home: Home): Promise<number> {
   const value = home.get(APPLIED_KEY)
   if (value !== undefined) return Number(textOf(value))
-  const blocks = await disk.list(BLOCK_FOLDER)
-  const segments = await disk.list(JOURNAL_FOLDER)
-  if (blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)) {
+  if (await hasData(disk)) {
     throw new ForeignDirectory(
       'The data directory has lost its home/ folder: put it back from a backup, or start with an empty directory.',
     )
