@@ -58,7 +58,7 @@ export const BREAKS: readonly Break[] = [
   {
     name: 'block-sync-skipped',
     what: 'blocks are not synced before the home names them',
-    sign: /^Fault: The block with .* is damaged/,
+    sign: /^Fault: Bytes .* of the stream are damaged/,
     make: () => ({
       disk: (disk) => wrapFiles(disk, BLOCK_FOLDER, () => ({ sync: async () => undefined })),
     }),

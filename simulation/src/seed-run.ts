@@ -6,7 +6,7 @@ import { auditEmpty } from './home-audit.ts'
 import { Machine, promisesSettled } from './machine.ts'
 import type { Sabotage } from './sabotage.ts'
 import { SeededRandom } from './seeded-random.ts'
-import { auditSpace, verifyRecovered } from './store-audit.ts'
+import { auditSpace, verifyLeft, verifyRecovered } from './store-audit.ts'
 import { StoreModel } from './store-model.ts'
 import {
   DiskFull,
@@ -180,6 +180,7 @@ class SeedRun {
   /** Opens the store, however many crashes it takes. */
   async #start(): Promise<void> {
     for (;;) {
+      if (Object.keys(this.#options.sabotage).length === 0) await verifyLeft(this.#machine)
       const outcome = await this.#machine.until(this.#open()).catch((error: unknown) => ({ error }))
       if (outcome === 'crash') {
         const kind = this.#random.chance(0.6) ? 'power' : 'process'

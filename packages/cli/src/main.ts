@@ -5,9 +5,11 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { addBackupCommand } from './backup-command.ts'
 import { coloursFor } from './colours.ts'
 import { parseDurationMs } from './duration.ts'
+import { addInspectCommand } from './inspect-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
 import { type ServeSettings, serve, UsageError } from './serve.ts'
 import { STORAGE_MODES } from './storage-mode.ts'
+import { addVerifyCommand } from './verify-command.ts'
 
 const { version } = readPackage()
 
@@ -132,6 +134,8 @@ addServeFlags(program.command('dev').description('run a server in memory, for tr
 
 addBackupCommand(program)
 addRestoreCommand(program)
+addVerifyCommand(program)
+addInspectCommand(program)
 
 program
   .command('version')

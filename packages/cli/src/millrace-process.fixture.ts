@@ -43,8 +43,12 @@ export function plainEnvironment(more: Environment = {}): Environment {
 }
 
 /** Runs a command that ends by itself. */
-export function runMillrace(args: readonly string[], environment: Environment = {}): Promise<Exit> {
-  const child = start(args, environment)
+export function runMillrace(
+  args: readonly string[],
+  environment: Environment = {},
+  runtime: string = process.execPath,
+): Promise<Exit> {
+  const child = start(args, environment, runtime)
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const { over } = watch(child)
   over.then(() => clearTimeout(timer))
@@ -61,7 +65,7 @@ export interface BegunMillrace {
 
 /** Begins a command that ends by itself. */
 export function beginMillrace(args: readonly string[]): BegunMillrace {
-  const child = start(args, {})
+  const child = start(args, {}, process.execPath)
   const { over } = watch(child)
   const hasSpoken = new Promise<void>((resolve) => {
     child.stderr?.once('data', () => resolve())
@@ -74,8 +78,9 @@ export function beginMillrace(args: readonly string[]): BegunMillrace {
 export async function startMillrace(
   args: readonly string[],
   environment: Environment = {},
+  runtime: string = process.execPath,
 ): Promise<RunningMillrace> {
-  const child = start(args, environment)
+  const child = start(args, environment, runtime)
   const { over, output, printed } = watch(child)
   const url = await Promise.race([printed(/http:\/\/[^\s/]+:\d+(?=\D)/), over, late()])
   if (typeof url !== 'string') {
@@ -97,11 +102,11 @@ export async function startMillrace(
   }
 }
 
-function start(args: readonly string[], environment: Environment): ChildProcess {
+function start(args: readonly string[], environment: Environment, runtime: string): ChildProcess {
   const env = plainEnvironment(environment)
   // Each process has a working directory of its own, and with it a data directory of its own.
   const cwd = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
-  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(runtime, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   child.once('exit', () => rmSync(cwd, { recursive: true, force: true }))
   // A test run that is broken off leaves no process behind.
   const kill = (): void => void child.kill('SIGKILL')

@@ -1,6 +1,6 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
 import { createServer, type MillraceServer } from '@millrace/server'
-import { DiskLocked, ForeignDirectory, JournalDamaged } from '@millrace/storage-file'
+import { DiskFull, DiskLocked, ForeignDirectory, JournalDamaged } from '@millrace/storage-file'
 import { withAdminSocket } from './admin.ts'
 import { coloursFor } from './colours.ts'
 import { findMode, type OpenMode, STORAGE_MODES, type StorageHooks } from './storage-mode.ts'
@@ -92,6 +92,11 @@ function explain(error: unknown, { host, port, dataDir }: ServeSettings): unknow
     return new UsageError(error.message)
   }
   const { code, syscall } = systemError(error)
+  if (error instanceof DiskFull || code === 'ENOSPC' || code === 'EDQUOT') {
+    return new UsageError(
+      `There is no room to start in ${dataDir}: free 64 MiB on its disk and start again. Everything stored is still there.`,
+    )
+  }
   switch (code) {
     case 'EADDRINUSE':
       return new UsageError(

@@ -48,9 +48,9 @@ export interface Commit {
 
 /**
  * `durable`: it is as safe as the backend promises. `conflict`: a version did not match, nothing changed. `full`:
- * no room, nothing changed. `unknown`: it may or may not have happened.
+ * no room, nothing changed. `busy`: no room at this moment, nothing changed. `unknown`: it may or may not have happened.
  */
-export type CommitResult = 'durable' | 'conflict' | 'full' | 'unknown'
+export type CommitResult = 'durable' | 'conflict' | 'full' | 'busy' | 'unknown'
 
 /** The append unit around a position: one PUT or POST body. */
 export interface AppendUnit {

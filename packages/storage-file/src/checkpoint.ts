@@ -157,7 +157,9 @@ class LayerWriter {
     const place = value && decodePlace(value)
     if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes))
       return fresh
-    const last = await blocks.read(place)
+    // One that cannot be read stays where it is, for its readers to hear of it; new bytes do not depend on it.
+    const last = await blocks.read(id, place).catch(() => undefined)
+    if (last === undefined) return fresh
     this.#drop(blockKey(id, place.to), place)
     return joinRun(last, fresh)
   }

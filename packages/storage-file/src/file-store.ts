@@ -22,17 +22,21 @@ import {
 import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
+import { closeAll } from './close-all.ts'
+import { writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
+import type { DiskReserve } from './disk-reserve.ts'
 import { addsBytes, fittingCommits } from './fitting-commits.ts'
 import { endRun } from './generation-mark.ts'
-import type { Home } from './home.ts'
+import { type Home, HomeCorrupt } from './home.ts'
 import { streamKey } from './home-keys.ts'
-import type { Journal, JournalEntry } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
-import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
+import { encodeTouches, type RecordedChange } from './record-codec.ts'
+import { settlesWithin } from './room-wait.ts'
 import { Snapshots, type StoreSnapshot } from './snapshot.ts'
 import { decodeStream } from './state-codec.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
@@ -48,6 +52,7 @@ export interface StoreParts {
   readonly blocks: BlockFiles
   readonly journal: Journal
   readonly limits: StoreLimits
+  readonly reserve: DiskReserve
   readonly durability: Durability
   readonly generation: number
   readonly clock: Clock
@@ -188,7 +193,7 @@ class OpenFileStore implements FileStore {
   #entry(path: StreamPath): LayerEntry {
     const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
     if (found !== undefined) return found
-    const value = this.#parts.home.get(streamKey(path))
+    const value = stateValue(this.#parts.home, path)
     return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
   }
 
@@ -198,28 +203,28 @@ class OpenFileStore implements FileStore {
 
   async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
     this.#refuseIfPoisoned()
-    const hasRoom = await this.#waitForRoom()
+    const room = batch.some(addsBytes) ? await this.#waitForRoom() : 'room'
     const results: CommitResult[] = batch.map(() => 'conflict')
-    const fitting = fittingCommits(batch, hasRoom, (path) => this.#entry(path))
-    if (!hasRoom) {
-      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = 'full'
+    const fitting = fittingCommits(batch, room === 'room', (path) => this.#entry(path))
+    if (room !== 'room') {
+      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = room
     }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {
-      const count = await journal.append(fitting.map(({ commit }) => toEntry(commit)))
+      const written = await writeCommits(
+        journal,
+        fitting.map(({ commit }) => commit),
+      )
       if (durability === 'file-durable') await journal.sync()
-      return count
+      return written
     })
     if (durability === 'file-fast') this.#scheduleSync()
     for (const [order, { commit, at }] of fitting.entries()) {
-      if (order >= written) {
-        results[at] = 'full'
-        continue
-      }
+      results[at] = written[order] ?? 'full'
+      if (results[at] !== 'durable') continue
       for (const change of commit.changes)
         this.#active.apply(toRecorded(change), this.#entry(change.path).state)
       this.#active.records++
-      results[at] = 'durable'
     }
     this.#active.sequence = journal.sequence
     this.#checkpointIfLarge()
@@ -247,15 +252,19 @@ class OpenFileStore implements FileStore {
     throw new Fault('unavailable', 'The store failed to write earlier and takes no more writes.', this.poison)
   }
 
-  /** At the memory bound appends wait for the checkpoint under way; false if it found the disk full. */
-  async #waitForRoom(): Promise<boolean> {
+  /** At the memory bound appends wait for the checkpoint under way, but not for ever. */
+  async #waitForRoom(): Promise<'room' | 'full' | 'busy'> {
+    const { clock, limits, reserve } = this.#parts
+    if (reserve.isSpent) return 'full'
+    const untilMs = clock.elapsedMs() + limits.roomWaitMs
     while (!this.#isBelowBound()) {
       if (this.#checkpointing === undefined) this.#startCheckpoint()
-      await this.#checkpointing
+      const isOver = await settlesWithin(this.#checkpointing, untilMs - clock.elapsedMs(), clock)
       this.#refuseIfPoisoned()
-      if (this.#isDiskFull) return this.#isBelowBound()
+      if (!isOver) return 'busy'
+      if (this.#isDiskFull) return this.#isBelowBound() ? 'room' : 'full'
     }
-    return true
+    return 'room'
   }
 
   #isBelowBound(): boolean {
@@ -284,12 +293,12 @@ class OpenFileStore implements FileStore {
   /** Freezes the newest layer and begins to write it down; or goes on with one that found the disk full. */
   #startCheckpoint(): void {
     if (this.poison !== undefined) return
-    if (this.#frozen === undefined) {
-      if (this.#active.entries.size === 0 && !this.#isReclaimDue) return
+    if (this.#frozen === undefined && this.#active.entries.size > 0) {
       this.#frozen = this.#active
       this.#active = new Layer()
       this.#active.sequence = this.#frozen.sequence
     }
+    if (this.#frozen === undefined && !this.#parts.reserve.isSpent && !this.#isReclaimDue) return
     this.#checkpointing = this.#checkpointFrozen(this.#frozen).finally(() => {
       this.#checkpointing = undefined
     })
@@ -311,31 +320,42 @@ class OpenFileStore implements FileStore {
   }
 
   /** A full disk poisons nothing: the layer stays where it is, in the journal and in memory, and is tried again. */
-  async #checkpointFrozen(layer: Layer): Promise<void> {
+  async #checkpointFrozen(layer: Layer | undefined): Promise<void> {
     this.#isDiskFull = false
     try {
       await this.#runCheckpoint(layer)
     } catch (error) {
-      await this.#parts.blocks.abandon().catch((failure) => this.#setPoison(failure))
-      if (!(error instanceof DiskFull)) {
-        this.#setPoison(error)
-        return
-      }
-      this.#isDiskFull = true
-      this.#scheduleCheckpoint()
+      if (await this.#hasMoreRoom(error)) await this.#checkpointFrozen(this.#frozen)
     }
   }
 
-  async #runCheckpoint(layer: Layer): Promise<void> {
-    const { journal, home, blocks, limits, disk, clock } = this.#parts
+  /** After a checkpoint that failed: whether it was for want of room, and the reserve now gives it some. */
+  async #hasMoreRoom(error: unknown): Promise<boolean> {
+    try {
+      await this.#parts.blocks.abandon()
+      if (!(error instanceof DiskFull)) throw error
+      this.#isDiskFull = true
+      if (await this.#parts.reserve.spend()) return true
+      this.#scheduleCheckpoint()
+    } catch (failure) {
+      this.#setPoison(failure)
+    }
+    return false
+  }
+
+  async #runCheckpoint(layer: Layer | undefined): Promise<void> {
+    const { journal, home, blocks, limits, disk, clock, reserve } = this.#parts
     const yieldTurn = (): Promise<void> => new Promise((resolve) => clock.defer(resolve))
-    // Home and blocks may hold only what the journal would give again.
-    if (journal.synced < layer.sequence) await journal.sync()
-    await writeLayer({ home, blocks, limits, yieldTurn }, layer)
-    this.#frozen = undefined
-    await journal.forget(layer.sequence)
+    if (layer !== undefined) {
+      // Home and blocks may hold only what the journal would give again.
+      if (journal.synced < layer.sequence) await journal.sync()
+      await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+      this.#frozen = undefined
+      await journal.forget(layer.sequence)
+    }
     this.#isReclaimDue = false
     await reclaim({ disk, home, blocks, limits, yieldTurn, isHeld: (file) => this.#snapshots.holds(file) })
+    await reserve.hold()
   }
 
   /** Renewed windows, and with `file-fast` everything else, reach the disk within a second. */
@@ -362,19 +382,13 @@ class OpenFileStore implements FileStore {
   }
 }
 
-function toEntry(commit: Commit): JournalEntry {
-  return {
-    meta: encodeMeta(commit),
-    payloads: commit.changes.flatMap(({ payload }) => payload ?? []),
-    frees: commit.changes.every(({ payload, version }) => payload === undefined && version > 0),
+function stateValue(home: Home, path: StreamPath): Uint8Array | undefined {
+  try {
+    return home.get(streamKey(path))
+  } catch (error) {
+    if (!(error instanceof HomeCorrupt)) throw error
+    throw new Fault('corrupt', `Stream ${path}: what the server knows of it is damaged on the disk.`, error)
   }
-}
-
-/** Closes everything, whatever fails on the way; then throws the first failure. */
-export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const part of parts) await part.close().catch((error) => failures.push(error))
-  if (failures.length > 0) throw failures[0]
 }
 
 function toRecorded(change: StateChange): RecordedChange {

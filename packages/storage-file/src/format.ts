@@ -1,5 +1,7 @@
 /** The format of a data directory: one small file that says what it is before anything in it is touched. */
+import { BLOCK_FOLDER } from './block-files.ts'
 import type { Disk } from './disk.ts'
+import { JOURNAL_FOLDER, segmentNumber } from './journal-segment.ts'
 
 /** Version of everything FORMAT.md draws. */
 export const FORMAT_VERSION = 1
@@ -59,6 +61,13 @@ export function isDataDirectory(disk: Disk): Promise<boolean> {
 /** What is in a directory that is none yet, but for what Millrace may leave in an empty one. */
 export async function strangersIn(disk: Disk): Promise<readonly string[]> {
   return (await disk.list('')).filter((name) => !OWN_NAMES.has(name))
+}
+
+/** Whether there is more than an interrupted first start leaves. */
+export async function hasData(disk: Disk): Promise<boolean> {
+  const blocks = await disk.list(BLOCK_FOLDER)
+  const segments = await disk.list(JOURNAL_FOLDER)
+  return blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)
 }
 
 /** What an interrupted first start leaves behind. */

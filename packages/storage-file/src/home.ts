@@ -31,6 +31,12 @@ export function canCopy(home: Home): home is Home & HomeCopying {
   return 'copyBeside' in home
 }
 
+/** A home that is only looked at. */
+export interface ReadableHome extends Pick<Home, 'get' | 'range'> {
+  /** How many entries it says it has; `undefined` if it does not count them. */
+  readonly entryCount: number | undefined
+}
+
 /** A stored value does not match its checksum. */
 export class HomeCorrupt extends Error {
   override readonly name = 'HomeCorrupt'

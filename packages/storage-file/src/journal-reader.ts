@@ -56,6 +56,7 @@ export async function readJournal(
     .flatMap((name) => segmentNumber(name) ?? [])
     .sort((a, b) => a - b)
   const segments: RetiredSegment[] = []
+  const torn: { readonly segment: Segment; readonly endBytes: number }[] = []
   let lastSequence = applied
   let cutBytes = 0
   for (const number of numbers) {
@@ -70,10 +71,12 @@ export async function readJournal(
       lastSequence = record.sequence
     }
     cutBytes += found.cutBytes
-    // What is cut must not be found again by a later recovery, when records follow in the next segment.
-    if (found.cutBytes > 0) await cut(segment, found.endBytes)
+    if (found.cutBytes > 0) torn.push({ segment, endBytes: found.endBytes })
     segments.push({ segment, lastSequence })
   }
+  // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
+  // it. What is cut must not be found again by a later recovery, when records follow in the next segment.
+  for (const { segment, endBytes } of torn) await cut(segment, endBytes)
   return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes }
 }
 
@@ -107,7 +110,13 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
   }
   for (;;) {
     const record = intactAt(bytes, at, segment)
-    if (record === undefined) break
+    if (record === undefined) {
+      // Damage of what is applied is nobody's loss, as long as the first record that is not follows behind it.
+      const next = nextIntact(bytes, at, segment, 0)
+      if (next === undefined || next.sequence > last + 1) break
+      at = next.at
+      continue
+    }
     const header = readHeader(record, 0)
     if (header.sequence > last + 1) {
       const damage = `record ${header.sequence} follows record ${last} at byte ${at}`
@@ -127,7 +136,7 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
 }
 
 /** The record that starts at a place, or `undefined` if no intact one of this segment does. */
-function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
+export function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
   if (at + RECORD_HEADER_BYTES > bytes.length) return undefined
   const header = readHeader(bytes, at)
   const end = at + RECORD_HEADER_BYTES + header.bodyBytes
@@ -136,13 +145,14 @@ function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefine
   return isIntact(record) ? record : undefined
 }
 
-interface Later {
+/** What the records behind a damaged place know. */
+export interface Later {
   readonly synced: number
   readonly end: number
 }
 
 /** The intact record behind a damaged place that knows most; searched at every place a record could start. */
-function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
+export function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
   let found: Later | undefined
   for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
     if (bytes.readUInt32LE(at + 8) !== segment) continue
@@ -156,8 +166,23 @@ function lastIntact(bytes: Buffer, from: number, segment: number, after: number)
   return found
 }
 
-/** Whether a record of this segment was begun at a place; a guess for the report, not for recovery. */
-function begunBytes(bytes: Buffer, at: number, segment: number): number {
+/** The first intact record behind a damaged place that is newer than `after`. */
+export function nextIntact(
+  bytes: Buffer,
+  from: number,
+  segment: number,
+  after: number,
+): { readonly at: number; readonly sequence: number } | undefined {
+  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
+    if (bytes.readUInt32LE(at + 8) !== segment || intactAt(bytes, at, segment) === undefined) continue
+    const { sequence } = readHeader(bytes, at)
+    if (sequence > after) return { at, sequence }
+  }
+  return undefined
+}
+
+/** Bytes of a record of this segment that was begun at a place; a guess for reports, not for recovery. */
+export function begunBytes(bytes: Buffer, at: number, segment: number): number {
   if (at + RECORD_HEADER_BYTES > bytes.length) return 0
   const header = readHeader(bytes, at)
   if (header.segment !== segment || header.bodyBytes === 0) return 0

@@ -6,7 +6,7 @@ import { chmod, mkdir, open as openFile, rename, rm, stat, statfs } from 'node:f
 import { dirname, join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { DiskFull } from './disk.ts'
-import { type Home, type HomeChange, type HomeCopying, HomeCorrupt } from './home.ts'
+import { type Home, type HomeChange, type HomeCopying, HomeCorrupt, type ReadableHome } from './home.ts'
 import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from './home-value.ts'
 import { syncFolder } from './node-disk.ts'
 
@@ -56,14 +56,24 @@ export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): P
 
 /** Opens a copy of a home's file to be read; LMDB makes a lock file beside it. */
 export function readHomeFile(file: string): Pick<Home, 'range' | 'close'> {
-  const db = open<Buffer, Buffer>({
-    path: file,
-    noSubdir: true,
-    readOnly: true,
-    encoding: 'binary',
-    keyEncoding: 'binary',
-  })
-  return new LmdbHome(dirname(file), systemFreeBytes, db)
+  const db = openDatabase(file, { readOnly: true, noSubdir: true })
+  return { range: (from, to, limit) => readRange(db, from, to, limit), close: () => db.close() }
+}
+
+/**
+ * Opens a home to look at it: nothing of it is changed, but for LMDB's own `lock.mdb`. Damaged pages may end the
+ * process: only for a process that may end. Throws `HomeLost`.
+ */
+export async function readLmdbHome(folder: string): Promise<ReadableHome & Pick<Home, 'close'>> {
+  if (!(await exists(join(folder, DATA_FILE)))) throw new HomeLost(`${folder} has no ${DATA_FILE}.`)
+  const db = openDatabase(folder, { readOnly: true })
+  const { entryCount }: { readonly entryCount?: number } = db.getStats()
+  return {
+    entryCount,
+    get: (key) => readValue(db, key),
+    range: (from, to, limit) => readRange(db, from, to, limit),
+    close: () => db.close(),
+  }
 }
 
 /** Creates an empty home beside its place, and puts it there when all of it is on disk. */
@@ -80,11 +90,15 @@ async function createHome(folder: string): Promise<void> {
 
 type Database = RootDatabase<Buffer, Buffer>
 
-function openDatabase(path: string): Database {
+function openDatabase(
+  path: string,
+  more: { readonly readOnly?: boolean; readonly noSubdir?: boolean } = {},
+): Database {
   return open<Buffer, Buffer>({
     path,
     // Unless told, the package takes a name with a dot for that of a file.
     noSubdir: false,
+    ...more,
     encoding: 'binary',
     keyEncoding: 'binary',
     overlappingSync: false,
@@ -103,36 +117,20 @@ class LmdbHome implements Home, HomeCopying {
   #failure: Error | undefined
   #isClosed = false
 
-  constructor(
-    folder: string,
-    freeBytes: (folder: string) => Promise<number>,
-    db: Database = openDatabase(folder),
-  ) {
+  constructor(folder: string, freeBytes: (folder: string) => Promise<number>) {
     this.#folder = folder
     this.#freeBytes = freeBytes
-    this.#db = db
+    this.#db = openDatabase(folder)
   }
 
   get(key: string): Uint8Array | undefined {
     this.#refuseIfClosed()
-    assertHomeKey(key)
-    const stored = orCorrupt(key, () => this.#db.getBinary(keyBytes(key)))
-    return stored && decodeStored(key, stored)
+    return readValue(this.#db, key)
   }
 
   range(from: string, to: string, limit: number): readonly (readonly [key: string, value: Uint8Array])[] {
     this.#refuseIfClosed()
-    assertHomeKey(from)
-    assertHomeKey(to)
-    if (from >= to || limit <= 0) return []
-    // Read to its end at once: a range that is left half read keeps a snapshot, and with it every freed page.
-    const found = orCorrupt(from, () => [
-      ...this.#db.getRange({ start: keyBytes(from), end: keyBytes(to), limit }),
-    ])
-    return found.map(({ key, value }) => {
-      const name = key.toString('latin1')
-      return [name, decodeStored(name, value)]
-    })
+    return readRange(this.#db, from, to, limit)
   }
 
   /** Values are copied: they may be changed once this has returned. */
@@ -229,6 +227,29 @@ class LmdbHome implements Home, HomeCopying {
   #refuseIfClosed(): void {
     if (this.#isClosed) throw new Error('the home is closed')
   }
+}
+
+function readValue(db: Database, key: string): Uint8Array | undefined {
+  assertHomeKey(key)
+  const stored = orCorrupt(key, () => db.getBinary(keyBytes(key)))
+  return stored && decodeStored(key, stored)
+}
+
+function readRange(
+  db: Database,
+  from: string,
+  to: string,
+  limit: number,
+): readonly (readonly [key: string, value: Uint8Array])[] {
+  assertHomeKey(from)
+  assertHomeKey(to)
+  if (from >= to || limit <= 0) return []
+  // Read to its end at once: a range that is left half read keeps a snapshot, and with it every freed page.
+  const found = orCorrupt(from, () => [...db.getRange({ start: keyBytes(from), end: keyBytes(to), limit })])
+  return found.map(({ key, value }) => {
+    const name = key.toString('latin1')
+    return [name, decodeStored(name, value)]
+  })
 }
 
 function keyBytes(key: string): Buffer {

@@ -52,17 +52,40 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     const file = fileOf(key)
     const use = decodeUse(value)
     if (file === blocks.writingFile || context.isHeld(file)) continue
+    const isReadable = !blocks.damagedFiles.has(file)
     const share = use.liveBytes / Math.max(1, use.sizeBytes)
     if (use.liveBytes <= 0) dead.push(file)
-    else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
+    else if (isReadable && share < limits.liveShare && share < (deadest?.share ?? 1))
+      deadest = { file, share }
   }
-  const copies = deadest === undefined ? [] : await rewrite(context, deadest.file)
-  if (deadest !== undefined) dead.push(deadest.file)
-  if (dead.length === 0) return
+  // Empty files go first: they make the room that a rewrite needs, and on a full disk it does not come to its end.
+  await remove(context, dead, [])
+  if (deadest === undefined) return
+  try {
+    await remove(context, [deadest.file], await rewrite(context, deadest.file))
+  } catch (error) {
+    if (!(error instanceof FileUnreadable)) throw error
+    // Its space stays taken, and its readers hear of the damage. What was copied already is never named.
+    blocks.damagedFiles.add(deadest.file)
+    await blocks.abandon()
+  }
+}
+
+/** A block file cannot be read to its end. */
+class FileUnreadable extends Error {
+  override readonly name = 'FileUnreadable'
+}
+
+async function remove(
+  { home, blocks, disk }: ReclaimContext,
+  files: readonly number[],
+  copies: readonly HomeChange[],
+): Promise<void> {
+  if (files.length === 0) return
   // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit([...copies, ...dead.map((file): HomeChange => [fileKey(file), undefined])])
-  for (const file of dead) await blocks.remove(file)
-  await context.disk.syncFolder(BLOCK_FOLDER)
+  await home.commit([...copies, ...files.map((file): HomeChange => [fileKey(file), undefined])])
+  for (const file of files) await blocks.remove(file)
+  await disk.syncFolder(BLOCK_FOLDER)
 }
 
 /** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */
@@ -99,18 +122,27 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
   const stored = home.get(fileKey(file))
   const end = BLOCK_FILE_HEADER_BYTES + (stored ? decodeUse(stored).sizeBytes : 0)
   for (let at = BLOCK_FILE_HEADER_BYTES; at < end; ) {
-    const window = await blocks.readRaw(file, at, SCAN_BYTES)
+    const window = await readable(file, () => blocks.readRaw(file, at, SCAN_BYTES))
     let used = 0
     for (;;) {
       // Past the end are blocks of a checkpoint that did not finish, if anything.
       if (at + used >= end) return
       const size = blockBytes(window.subarray(used))
       if (size === undefined || used + size > window.length) break
-      yield { at: at + used, decoded: decodeBlock(window.subarray(used, used + size)) }
+      const bytes = window.subarray(used, used + size)
+      yield { at: at + used, decoded: await readable(file, async () => decodeBlock(bytes)) }
       used += size
     }
-    if (used === 0) throw new Error(`block file ${file} cannot be read past byte ${at}`)
+    if (used === 0) throw new FileUnreadable(`block file ${file} cannot be read past byte ${at}`)
     at += used
     await context.yieldTurn()
+  }
+}
+
+async function readable<T>(file: number, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw new FileUnreadable(`block file ${file} cannot be read`, { cause: error })
   }
 }

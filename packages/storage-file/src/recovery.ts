@@ -4,15 +4,17 @@
  */
 import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
+import { closeAll } from './close-all.ts'
 import type { Disk, DiskLock } from './disk.ts'
-import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
-import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
+import { DiskReserve } from './disk-reserve.ts'
+import { createFileStore, type Durability, type FileStore } from './file-store.ts'
+import { assertOurs, ForeignDirectory, hasData, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
-import { Journal } from './journal.ts'
+import { Journal, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
-import { JOURNAL_FOLDER, retireSegment, segmentNumber } from './journal-segment.ts'
+import { JOURNAL_FOLDER, retireSegment } from './journal-segment.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
@@ -75,14 +77,8 @@ async function openOwned(
   })
   replayed.sequence = end.lastSequence
   const nextFile = await removeOrphans(disk, home)
-  // Segments that are applied go first: one of them is the room for the new one when the disk is full.
-  const needed = end.segments.filter(({ lastSequence }) => lastSequence > applied)
-  for (const { segment, lastSequence } of end.segments) {
-    if (lastSequence <= applied) await retireSegment(disk, segment)
-    else opened.push(segment.file)
-    // New records claim that these are synced; a crash of the process may have left them in the page cache.
-    if (lastSequence > applied) await segment.file.sync()
-  }
+  const needed = await keepNeeded(disk, end.segments, applied)
+  opened.push(...needed.map(({ segment }) => segment.file))
   const { nextSegment, lastSequence } = end
   const journal = await Journal.start(disk, limits, { old: needed, nextSegment, lastSequence })
   options.onRecovered?.({
@@ -101,6 +97,7 @@ async function openOwned(
     blocks,
     journal,
     limits,
+    reserve: new DiskReserve(disk, limits.checkpointReserveBytes),
     durability,
     generation,
     clock,
@@ -123,13 +120,26 @@ async function prepareFolders(disk: Disk): Promise<void> {
   await removeSnapshotCopy(disk)
 }
 
+/** Segments with something to replay, synced; the others are retired. */
+async function keepNeeded(
+  disk: Disk,
+  segments: readonly RetiredSegment[],
+  applied: number,
+): Promise<readonly RetiredSegment[]> {
+  // Those that are applied go first: one of them is the room for the new one when the disk is full.
+  for (const { segment, lastSequence } of segments) {
+    if (lastSequence <= applied) await retireSegment(disk, segment)
+    // New records claim that these are synced; a crash of the process may have left them in the page cache.
+    else await segment.file.sync()
+  }
+  return segments.filter(({ lastSequence }) => lastSequence > applied)
+}
+
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
 async function appliedSequence(disk: Disk, home: Home): Promise<number> {
   const value = home.get(APPLIED_KEY)
   if (value !== undefined) return Number(textOf(value))
-  const blocks = await disk.list(BLOCK_FOLDER)
-  const segments = await disk.list(JOURNAL_FOLDER)
-  if (blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)) {
+  if (await hasData(disk)) {
     throw new ForeignDirectory(
       'The data directory has lost its home/ folder: put it back from a backup, or start with an empty directory.',
     )

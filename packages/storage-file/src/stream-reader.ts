@@ -4,9 +4,10 @@ import type { OwnRange, StreamId } from '@millrace/protocol'
 import { type Block, BlockDamaged } from './block-codec.ts'
 import type { BlockFiles } from './block-files.ts'
 import { findBlock } from './checkpoint.ts'
-import type { Home } from './home.ts'
-import { identityKey } from './home-keys.ts'
+import { type Home, HomeCorrupt } from './home.ts'
+import { identityKey, parseBlockKey } from './home-keys.ts'
 import type { Layer } from './layer.ts'
+import type { BlockPlace } from './state-codec.ts'
 
 /** What there is to read from. */
 export interface ReadSources {
@@ -62,24 +63,37 @@ const LOOKUPS = 3
 
 async function blockAt(sources: ReadSources, id: StreamId, position: number): Promise<Block> {
   for (let lookup = 1; ; lookup++) {
-    const place = findBlock(sources.home, id, position)
-    if (place === undefined || position < place.from) throw missingBlock(sources, id, position)
+    const place = placeAt(sources.home, id, position)
+    if (place === undefined || position < place.from) throw missingBlock(sources, id, position, place?.from)
     try {
-      return await sources.blocks.read(place)
+      return await sources.blocks.read(id, place)
     } catch (error) {
-      const now = findBlock(sources.home, id, position)
+      const now = placeAt(sources.home, id, position)
       const hasMoved = now === undefined || now.file !== place.file || now.at !== place.at
       if (hasMoved && lookup < LOOKUPS) continue
-      throw error instanceof BlockDamaged ? new Fault('corrupt', error.message, error) : error
+      throw error instanceof BlockDamaged ? new Fault('corrupt', error.message, error, place) : error
     }
   }
 }
 
+/** Where the home has the block of a position; a fault if the home is damaged there. */
+function placeAt(home: Home, id: StreamId, position: number): BlockPlace | undefined {
+  try {
+    return findBlock(home, id, position)
+  } catch (error) {
+    if (!(error instanceof HomeCorrupt)) throw error
+    const to = Math.max(position + 1, parseBlockKey(error.key)?.to ?? 0)
+    const what = `Bytes ${position} to ${to} of the stream cannot be found: their entry in the home is damaged.`
+    throw new Fault('corrupt', what, error, { from: position, to })
+  }
+}
+
 /** A stream that is known but lacks a block is damaged; one that is unknown was removed. */
-function missingBlock(sources: ReadSources, id: StreamId, position: number): Fault {
+function missingBlock(sources: ReadSources, id: StreamId, position: number, next = position + 1): Fault {
   const isPurged = sources.layers().some((layer) => layer.purged.has(id))
   if (isPurged || sources.home.get(identityKey(id)) === undefined) {
     return new Fault('removed', 'The stream was removed while it was being read.')
   }
-  return new Fault('corrupt', `No block of stream ${id} holds position ${position}.`)
+  const what = `Bytes ${position} to ${next} of the stream are missing: the home names no block that holds them.`
+  return new Fault('corrupt', what, undefined, { from: position, to: next })
 }
