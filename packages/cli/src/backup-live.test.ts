@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,8 +6,10 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { BackupLoad, StreamClient, textOf } from './backup-load.fixture.ts'
 import {
   beginMillrace,
+  plainEnvironment,
   type RunningMillrace,
   runMillrace,
+  shellCommand,
   startMillrace,
 } from './millrace-process.fixture.ts'
 
@@ -104,6 +107,8 @@ describe('a backup under load', () => {
     const restoredDir = join(newFolder(), 'restored')
     const restore = await runMillrace(['restore', target, '--data-dir', restoredDir, '--json'])
     expect([restore.code, JSON.parse(restore.stdout).streams]).toEqual([0, summary.streams])
+    const verify = await runMillrace(['verify', '--data-dir', restoredDir, '--json'])
+    expect([verify.code, JSON.parse(verify.stdout).findings]).toEqual([0, []])
     const second = await serve(restoredDir)
     const [original, restored] = [new StreamClient(server.url), new StreamClient(second.url)]
     const lines = linesOf(target)
@@ -145,6 +150,9 @@ describe('the admin socket of a server', () => {
     const refused = await runMillrace(['backup', target, '--data-dir', dataDir])
     expect([refused.code, refused.stdout]).toEqual([1, ''])
     expect(refused.stderr).toMatch(/^No server is running on .*start it/)
+    // What a killed server leaves is nothing that is out of place.
+    const verify = await runMillrace(['verify', '--data-dir', dataDir, '--json'])
+    expect([verify.code, JSON.parse(verify.stdout).notices]).toEqual([0, 0])
     const second = await serve(dataDir)
     const saved = await runMillrace(['backup', target, '--data-dir', dataDir])
     expect([saved.code, saved.stdout.split('\n')[0]]).toEqual([
@@ -166,6 +174,31 @@ describe('the admin socket of a server', () => {
     },
     60_000,
   )
+})
+
+describe('a disk that is full', () => {
+  test('breaks the backup off, and the same command goes on when there is room', async () => {
+    const dataDir = join(newFolder(), 'data')
+    const server = await serve(dataDir)
+    await new BackupLoad(server.url).fill(4, 1024 * 1024)
+    const target = join(newFolder(), 'backup')
+    const args = ['backup', target, '--data-dir', dataDir]
+    // No file may grow beyond 2,000 blocks of 512 or 1,024 bytes: the system refuses as it does on a full disk.
+    const shell = spawn('sh', ['-c', `ulimit -f 2000; exec ${shellCommand(args)}`], {
+      env: plainEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let stderr = ''
+    shell.stderr.on('data', (piece) => {
+      stderr += piece
+    })
+    const code = await new Promise((resolve) => shell.once('close', resolve))
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`There is no room left for ${target}`)])
+    const again = await runMillrace([...args, '--json'])
+    expect(again.code).toBe(0)
+    expect(JSON.parse(again.stdout).reusedBytes).toBeGreaterThan(0)
+    await server.stop()
+  }, 60_000)
 })
 
 describe('what cannot be done is refused with a sentence', () => {

@@ -11,12 +11,13 @@ import { ReplayedHome } from './check-replay.ts'
 import type { Disk } from './disk.ts'
 import { RESERVE_FILE } from './disk-reserve.ts'
 import { type CheckReport, inFile, RESTORE } from './finding.ts'
-import { hasData } from './format.ts'
+import { hasData, RESTORE_MARK } from './format.ts'
 import type { ReadableHome } from './home.ts'
 import { APPLIED_KEY } from './home-keys.ts'
 import { HOME_FILE, look } from './home-walk.ts'
 import { JOURNAL_FOLDER, SPARE, segmentNumber } from './journal-segment.ts'
 import { DEFAULT_STORE_LIMITS } from './limits.ts'
+import { SNAPSHOT_FOLDER } from './snapshot.ts'
 import { textOf } from './state-codec.ts'
 
 /** Names that a data directory has, and what a first start leaves that did not come to its end. */
@@ -29,6 +30,11 @@ const KNOWN_NAMES = new Set([
   'home',
   'home.new',
   RESERVE_FILE,
+  RESTORE_MARK,
+  SNAPSHOT_FOLDER,
+  // The admin socket of a server, and where it is made.
+  'admin.sock',
+  'admin.new',
 ])
 
 /** Checks everything; without a home, each file by itself. */

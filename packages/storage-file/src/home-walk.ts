@@ -5,7 +5,7 @@ import { HomeCorrupt, type ReadableHome } from './home.ts'
 import { keyAfter, streamKey } from './home-keys.ts'
 import { decodeStream, type StoredStream } from './state-codec.ts'
 
-/** Where findings about the home are. */
+/** The home's file in a data directory. */
 export const HOME_FILE = 'home/data.mdb'
 
 /** A home without entries, for a directory whose first start did not get far enough to make one. */

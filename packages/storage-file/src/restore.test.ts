@@ -5,9 +5,9 @@ import { DiskLocked } from './disk.ts'
 import { fileStorage } from './file-storage.ts'
 import { ForeignDirectory } from './format.ts'
 import { GENERATION_KEY, RUN_KEY, STORE_KEY } from './home-keys.ts'
+import { HOME_FILE } from './home-walk.ts'
 import { lmdbHome } from './lmdb-home.ts'
 import { openRestoreTarget } from './restore.ts'
-import { HOME_FILE } from './snapshot.ts'
 import { makeTestFolder } from './test-child.fixture.ts'
 
 const folders: ReturnType<typeof makeTestFolder>[] = []

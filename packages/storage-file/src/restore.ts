@@ -8,7 +8,7 @@ import { BLOCK_FOLDER } from './block-files.ts'
 import type { Disk, DiskFile, DiskLock } from './disk.ts'
 import { ForeignDirectory, isDataDirectory, RESTORE_MARK, strangersIn, writeFormat } from './format.ts'
 import { GENERATION_KEY, RUN_KEY, STORE_KEY } from './home-keys.ts'
-import { JOURNAL_FOLDER } from './journal-segment.ts'
+import { JOURNAL_FOLDER, prepareSegment, SEGMENT_HEADER_BYTES } from './journal-segment.ts'
 import { lmdbHome } from './lmdb-home.ts'
 import { nodeDisk } from './node-disk.ts'
 import { textOf } from './state-codec.ts'
@@ -76,6 +76,8 @@ async function removeParts(disk: Disk, dataDir: string): Promise<void> {
 async function finish(disk: Disk, dataDir: string, lock: DiskLock): Promise<void> {
   try {
     await becomeNewStore(join(dataDir, HOME_FOLDER))
+    // Empty: a directory that has lost its journal looks different.
+    await (await prepareSegment(disk, 1, SEGMENT_HEADER_BYTES)).file.close()
     for (const folder of FOLDERS) await disk.syncFolder(folder)
     await writeFormat(disk)
     await disk.remove(RESTORE_MARK)

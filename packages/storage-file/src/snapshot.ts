@@ -8,14 +8,13 @@ import { BLOCK_FILE_HEADER_BYTES, blockFileName } from './block-files.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { canCopy, type Home } from './home.ts'
 import { APPLIED_KEY, fileOf, prefixEnd, STORE_KEY } from './home-keys.ts'
+import { HOME_FILE } from './home-walk.ts'
 import type { StoreLimits } from './limits.ts'
 import { decodeUse, textOf } from './state-codec.ts'
 
 /** Folder of the home's copy in the data directory. */
 export const SNAPSHOT_FOLDER = 'snapshot'
 const HOME_COPY = `${SNAPSHOT_FOLDER}/data.mdb`
-/** The home's file in a data directory. */
-export const HOME_FILE = 'home/data.mdb'
 
 /** One file of a snapshot, by its name in a data directory, and how many bytes of it belong to the snapshot. */
 export interface SnapshotFile {
