@@ -86,7 +86,7 @@ class OpenFileStore implements FileStore {
     this.#parts = parts
     this.#active = parts.replayed
     this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
-    if (this.#active.records > 0) this.#scheduleCheckpoint()
+    if (this.#active.records > 0) this.#checkpointIfLarge()
   }
 
   load(paths: readonly StreamPath[]): readonly (VersionedState | undefined)[] {

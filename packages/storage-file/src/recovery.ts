@@ -81,7 +81,7 @@ async function openOwned(
   for (const { segment, lastSequence } of end.segments) {
     if (lastSequence <= applied) await retireSegment(disk, segment)
     else opened.push(segment.file)
-    // New records claim that these are synced; a crash of the process may have left them in the page cache.
+    // New records claim that these are synced, and so does every answer; a crash may have left them in the page cache.
     if (lastSequence > applied) await segment.file.sync()
   }
   const { nextSegment, lastSequence } = end
@@ -105,9 +105,8 @@ async function openOwned(
     replayed,
     onPoisoned,
   })
-  // What was read back may be in the page cache only, and even a sync that failed before the crash may have left it
-  // there as clean. Written down anew it is safe, before the first answer rests on it.
-  if (replayed.records > 0) await store.checkpoint()
+  // Where the journal could not be written again, a checkpoint makes what was replayed safe before anything rests on it.
+  if (!end.isAnew) await store.checkpoint()
   return store
 }
 
