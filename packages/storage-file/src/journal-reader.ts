@@ -69,7 +69,8 @@ export async function readJournal(
   for (const number of numbers) {
     const file = await disk.open(segmentName(number))
     const segment: Segment = { number, file, sizeBytes: await file.size() }
-    const bytes = Buffer.from(await file.read(0, segment.sizeBytes))
+    const read = await file.read(0, segment.sizeBytes)
+    const bytes = Buffer.from(read.buffer, read.byteOffset, read.length)
     const found = scan(bytes, number, lastSequence)
     if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
     for (const record of found.records) {
