@@ -24,9 +24,9 @@ export interface TargetProcess extends ServerUnderTest {
   kill(): Promise<void>
 }
 
-function millrace(storage: string): readonly string[] {
+function millrace(storage: string, ...options: readonly string[]): readonly string[] {
   const command = scriptPath('../../packages/cli/bin/millrace.js')
-  return [command, 'serve', '--port', '0', '--storage', storage, '--data-dir', './data']
+  return [command, 'serve', '--port', '0', '--storage', storage, ...options]
 }
 
 function argsOf(name: TargetName): readonly string[] {
@@ -40,9 +40,9 @@ function argsOf(name: TargetName): readonly string[] {
     case 'millrace':
       return millrace('memory')
     case 'millrace-fast':
-      return millrace('file-fast')
+      return millrace('file-fast', '--data-dir', './data')
     case 'millrace-durable':
-      return millrace('file-durable')
+      return millrace('file-durable', '--data-dir', './data')
   }
 }
 
