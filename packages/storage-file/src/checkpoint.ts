@@ -198,7 +198,7 @@ class LayerWriter {
     const value = home.get(blockKey(id, from))
     const place = value && decodePlace(value)
     if (!place || !isWorthMerging(place.to - place.from, to - from, limits.blockBytes)) return undefined
-    return { place, block: await blocks.read(place) }
+    return { place, block: await blocks.load(place) }
   }
 
   #use(file: number, grownBytes: number, liveBytes: number): void {

@@ -19,19 +19,18 @@ import {
   type Touch,
   type VersionedState,
 } from '@millrace/engine'
-import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
+import type { OwnRange, StreamId, StreamPath, StreamState } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { Home } from './home.ts'
-import { streamKey } from './home-keys.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
-import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
-import { decodeStream } from './state-codec.ts'
+import { encodeMeta, encodeTouches } from './record-codec.ts'
+import { StoredEntries } from './stored-entries.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
 /** When an append is answered. */
@@ -76,6 +75,7 @@ class OpenFileStore implements FileStore {
   #checkpointTimer: Timer | undefined
   #syncTimer: Timer | undefined
   #touches = new Map<StreamPath, Touch>()
+  readonly #stored: StoredEntries
   #writing: Promise<unknown> = Promise.resolve()
   #isClosed = false
   /** The newest checkpoint found no room. */
@@ -85,6 +85,7 @@ class OpenFileStore implements FileStore {
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.#active = parts.replayed
+    this.#stored = new StoredEntries(parts.home)
     this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
     if (this.#active.records > 0) this.#checkpointIfLarge()
   }
@@ -163,8 +164,7 @@ class OpenFileStore implements FileStore {
   #entry(path: StreamPath): LayerEntry {
     const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
     if (found !== undefined) return found
-    const value = this.#parts.home.get(streamKey(path))
-    return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+    return this.#stored.get(path)
   }
 
   #layers(): readonly Layer[] {
@@ -191,14 +191,18 @@ class OpenFileStore implements FileStore {
         results[at] = 'full'
         continue
       }
-      for (const change of commit.changes)
-        this.#active.apply(toRecorded(change), this.#entry(change.path).state)
+      for (const change of commit.changes) this.#apply(change)
       this.#active.records++
       results[at] = 'durable'
     }
     this.#active.sequence = journal.sequence
     this.#checkpointIfLarge()
     return results
+  }
+
+  #apply(change: StateChange): void {
+    const before = this.#entry(change.path).state
+    this.#active.apply(change, before, withAccessOf(before, change.next))
   }
 
   /** The commits whose versions match, each seen on top of those before it in the batch. */
@@ -311,6 +315,7 @@ class OpenFileStore implements FileStore {
     // Home and blocks may hold only what the journal would give again.
     if (journal.synced < layer.sequence) await journal.sync()
     await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+    this.#stored.clear()
     this.#frozen = undefined
     await journal.forget(layer.sequence)
     await reclaim({ disk, home, blocks, limits, yieldTurn })
@@ -352,6 +357,15 @@ function expectedOf({ state, version }: LayerEntry): Expected {
   return { id: state?.id, version }
 }
 
+/** A window that was renewed after the change was decided stays renewed. */
+function withAccessOf(
+  before: StreamState | undefined,
+  next: StreamState | undefined,
+): StreamState | undefined {
+  if (before === undefined || next === undefined || before.id !== next.id) return next
+  return before.lastAccessMs > next.lastAccessMs ? { ...next, lastAccessMs: before.lastAccessMs } : next
+}
+
 function toEntry(commit: Commit): JournalEntry {
   return {
     meta: encodeMeta(commit),
@@ -369,8 +383,4 @@ export async function closeAll(parts: readonly { close(): Promise<void> }[]): Pr
 
 function addsBytes(commit: Commit): boolean {
   return commit.changes.some(({ payload }) => payload !== undefined)
-}
-
-function toRecorded(change: StateChange): RecordedChange {
-  return change
 }

@@ -134,7 +134,7 @@ function replay(home: Home, layer: Layer, { changes, touches }: RecordBody): voi
   for (const change of changes) {
     const { state, version } = newest(home, layer, change.path)
     const isNext = version === change.version && (state === undefined || state.id === change.id)
-    if (isNext) layer.apply(change, state)
+    if (isNext) layer.replay(change, state)
   }
   for (const touch of touches) layer.touch(touch, newest(home, layer, touch.path))
 }
