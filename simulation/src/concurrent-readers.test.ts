@@ -161,7 +161,9 @@ describe('R-340: a stream that is deleted while its bytes are being read', () =>
 
       expect([deleted.status, again.status]).toEqual([204, 201])
       expect([200, 404]).toContain(answer.status)
-      if (answer.status === 200) expect(answer.text).toContain(body)
+      // Events that have begun end where the stream does; whoever comes back is told that it is gone.
+      const isCutShort = live === '&live=sse' && answer.text === ''
+      if (answer.status === 200 && !isCutShort) expect(answer.text).toContain(body)
       expect(answer.text).not.toContain('another')
       expect(server.errors).toEqual([])
       expect(await server.textOf('a')).toBe('another')

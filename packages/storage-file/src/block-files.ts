@@ -41,6 +41,16 @@ function fileHeader(file: number): Buffer {
   return header
 }
 
+/** What a full cache is cut to. */
+const KEPT_SHARE = 0.9
+/** Memory that a block and its entry take besides payload and units. */
+const CACHE_ENTRY_BYTES = 512
+const UNIT_BYTES = 64
+
+function cachedBytes({ payload, units }: Block): number {
+  return CACHE_ENTRY_BYTES + payload.length + units.length * UNIT_BYTES
+}
+
 interface WritingFile {
   readonly number: number
   readonly file: DiskFile
@@ -84,10 +94,16 @@ export class BlockFiles {
       this.#cache.set(key, cached)
       return cached
     }
+    const block = await this.load(id, place)
+    this.#keep(key, block)
+    return block
+  }
+
+  /** The same for one who will not ask for it again: nothing is kept in memory. */
+  async load(id: StreamId, place: BlockPlace): Promise<Block> {
     try {
       const block = decodeBlock(await this.readRaw(place.file, place.at, place.sizeBytes))
       if (!isAt(block, id, place)) throw new BlockDamaged('it is another block')
-      this.#keep(key, block)
       return block
     } catch (error) {
       if (!(error instanceof BlockDamaged)) throw error
@@ -181,19 +197,18 @@ export class BlockFiles {
   }
 
   #keep(key: string, block: Block): void {
+    // Read twice at the same time, it is there already.
+    if (this.#cache.has(key)) return
     this.#cache.set(key, block)
-    this.#cachedBytes += memoryBytes(block)
-    for (const [oldest, old] of this.#cache) {
-      if (this.#cachedBytes <= this.#limits.blockCacheBytes) return
+    this.#cachedBytes += cachedBytes(block)
+    if (this.#cachedBytes <= this.#limits.blockCacheBytes) return
+    for (const [oldest, kept] of this.#cache) {
       this.#cache.delete(oldest)
-      this.#cachedBytes -= memoryBytes(old)
+      this.#cachedBytes -= cachedBytes(kept)
+      // Some room at a time: to find the oldest entry is dear after many have gone.
+      if (this.#cachedBytes <= this.#limits.blockCacheBytes * KEPT_SHARE) return
     }
   }
-}
-
-/** What a block takes in memory, roughly: objects, its buffer, and its units; much more than a small payload. */
-function memoryBytes({ payload, units }: Block): number {
-  return payload.length + 2048 + 64 * units.length
 }
 
 function isAt(block: Block, id: StreamId, place: BlockPlace): boolean {

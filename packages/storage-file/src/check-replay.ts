@@ -91,7 +91,7 @@ export class ReplayedHome {
       return
     }
     // Only states are wanted: the bytes were checked with the record.
-    this.layer.apply({ ...change, payload: undefined }, state)
+    this.layer.replay({ ...change, payload: undefined }, state)
     this.#paths.set(id, path)
     if (change.payload !== undefined) this.messages.set(id, (this.messages.get(id) ?? 0) + change.messages)
   }

@@ -19,7 +19,7 @@ import {
   type Touch,
   type VersionedState,
 } from '@millrace/engine'
-import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
+import type { OwnRange, StreamId, StreamPath, StreamState } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { closeAll } from './close-all.ts'
@@ -28,17 +28,16 @@ import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { DiskReserve } from './disk-reserve.ts'
 import { addsBytes, fittingCommits } from './fitting-commits.ts'
 import { endRun } from './generation-mark.ts'
-import { type Home, HomeCorrupt } from './home.ts'
-import { streamKey } from './home-keys.ts'
+import type { Home } from './home.ts'
 import type { Journal } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
-import { encodeTouches, type RecordedChange } from './record-codec.ts'
+import { encodeTouches } from './record-codec.ts'
 import { settlesWithin } from './room-wait.ts'
 import { Snapshots, type StoreSnapshot } from './snapshot.ts'
-import { decodeStream } from './state-codec.ts'
+import { StoredEntries } from './stored-entries.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
 /** When an append is answered. */
@@ -89,6 +88,7 @@ class OpenFileStore implements FileStore {
   #checkpointTimer: Timer | undefined
   #syncTimer: Timer | undefined
   #touches = new Map<StreamPath, Touch>()
+  readonly #stored: StoredEntries
   #writing: Promise<unknown> = Promise.resolve()
   #isClosed = false
   /** A snapshot held files back: the next checkpoint reclaims, whether there is anything to write or not. */
@@ -101,6 +101,7 @@ class OpenFileStore implements FileStore {
     this.#parts = parts
     this.generation = parts.generation
     this.#active = parts.replayed
+    this.#stored = new StoredEntries(parts.home)
     this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
     this.#snapshots = new Snapshots({
       ...parts,
@@ -111,7 +112,7 @@ class OpenFileStore implements FileStore {
         this.#scheduleCheckpoint()
       },
     })
-    if (this.#active.records > 0) this.#scheduleCheckpoint()
+    if (this.#active.records > 0) this.#checkpointIfLarge()
   }
 
   load(paths: readonly StreamPath[]): readonly (VersionedState | undefined)[] {
@@ -193,8 +194,7 @@ class OpenFileStore implements FileStore {
   #entry(path: StreamPath): LayerEntry {
     const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
     if (found !== undefined) return found
-    const value = stateValue(this.#parts.home, path)
-    return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+    return this.#stored.get(path)
   }
 
   #layers(): readonly Layer[] {
@@ -222,13 +222,17 @@ class OpenFileStore implements FileStore {
     for (const [order, { commit, at }] of fitting.entries()) {
       results[at] = written[order] ?? 'full'
       if (results[at] !== 'durable') continue
-      for (const change of commit.changes)
-        this.#active.apply(toRecorded(change), this.#entry(change.path).state)
+      for (const change of commit.changes) this.#apply(change)
       this.#active.records++
     }
     this.#active.sequence = journal.sequence
     this.#checkpointIfLarge()
     return results
+  }
+
+  #apply(change: StateChange): void {
+    const before = this.#entry(change.path).state
+    this.#active.apply(change, before, withAccessOf(before, change.next))
   }
 
   /** Runs an effect whose failure leaves the disk in a state that memory cannot know. */
@@ -350,6 +354,7 @@ class OpenFileStore implements FileStore {
       // Home and blocks may hold only what the journal would give again.
       if (journal.synced < layer.sequence) await journal.sync()
       await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+      this.#stored.clear()
       this.#frozen = undefined
       await journal.forget(layer.sequence)
     }
@@ -382,15 +387,11 @@ class OpenFileStore implements FileStore {
   }
 }
 
-function stateValue(home: Home, path: StreamPath): Uint8Array | undefined {
-  try {
-    return home.get(streamKey(path))
-  } catch (error) {
-    if (!(error instanceof HomeCorrupt)) throw error
-    throw new Fault('corrupt', `Stream ${path}: what the server knows of it is damaged on the disk.`, error)
-  }
-}
-
-function toRecorded(change: StateChange): RecordedChange {
-  return change
+/** A window that was renewed after the change was decided stays renewed. */
+function withAccessOf(
+  before: StreamState | undefined,
+  next: StreamState | undefined,
+): StreamState | undefined {
+  if (before === undefined || next === undefined || before.id !== next.id) return next
+  return before.lastAccessMs > next.lastAccessMs ? { ...next, lastAccessMs: before.lastAccessMs } : next
 }

@@ -2,7 +2,7 @@
  * Reads a journal back after a stop of any kind. The question it answers for every byte that does not parse: was it
  * never promised (a torn tail, to be cut), or was it promised and is damaged (refuse to start)?
  */
-import type { Disk } from './disk.ts'
+import { type Disk, DiskFull } from './disk.ts'
 import type { RetiredSegment } from './journal.ts'
 import {
   isSegmentHeader,
@@ -35,6 +35,8 @@ export interface JournalEnd {
   readonly lastSequence: number
   /** Bytes of records that were begun but never promised. */
   readonly cutBytes: number
+  /** Everything past `applied` was written again in its own place; false if a full disk had no room even for that. */
+  readonly isAnew: boolean
 }
 
 /** Bytes below the known-synced mark are not what was written; starting would lose acknowledged data silently. */
@@ -46,6 +48,11 @@ export class JournalDamaged extends Error {
  * Hands every record past `applied` to `apply`, in order. Records up to there are in the home for good: they may be
  * missing, damaged or out of line, because their segments are on their way out. Throws `JournalDamaged` rather than
  * leaving a promised record out.
+ *
+ * What was read may be in the page cache only, and a sync that failed before the crash may have left it there as
+ * clean: the next sync would skip it. So it is written once more, the same bytes in the same place; whoever then syncs
+ * the segment has it on the disk for sure. A power cut in between finds nothing new: each sector has either what it
+ * had or what it should have had.
  */
 export async function readJournal(
   disk: Disk,
@@ -59,10 +66,12 @@ export async function readJournal(
   const torn: { readonly segment: Segment; readonly endBytes: number }[] = []
   let lastSequence = applied
   let cutBytes = 0
+  let isAnew = true
   for (const number of numbers) {
     const file = await disk.open(segmentName(number))
     const segment: Segment = { number, file, sizeBytes: await file.size() }
-    const bytes = Buffer.from(await file.read(0, segment.sizeBytes))
+    const read = await file.read(0, segment.sizeBytes)
+    const bytes = Buffer.from(read.buffer, read.byteOffset, read.length)
     const found = scan(bytes, number, lastSequence)
     if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
     for (const record of found.records) {
@@ -72,12 +81,25 @@ export async function readJournal(
     }
     cutBytes += found.cutBytes
     if (found.cutBytes > 0) torn.push({ segment, endBytes: found.endBytes })
+    if (lastSequence > applied && !(await writeAgain(segment, bytes.subarray(0, found.endBytes))))
+      isAnew = false
     segments.push({ segment, lastSequence })
   }
   // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
   // it. What is cut must not be found again by a later recovery, when records follow in the next segment.
   for (const { segment, endBytes } of torn) await cut(segment, endBytes)
-  return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes }
+  return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes, isAnew }
+}
+
+/** File systems that never write in place need room for it. */
+async function writeAgain({ file }: Segment, bytes: Uint8Array): Promise<boolean> {
+  try {
+    await file.write(0, [bytes])
+    return true
+  } catch (error) {
+    if (error instanceof DiskFull) return false
+    throw error
+  }
 }
 
 async function cut(segment: Segment, endBytes: number): Promise<void> {

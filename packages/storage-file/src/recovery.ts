@@ -104,9 +104,8 @@ async function openOwned(
     replayed,
     onPoisoned,
   })
-  // What was read back may be in the page cache only, and even a sync that failed before the crash may have left it
-  // there as clean. Written down anew it is safe, before the first answer rests on it.
-  if (replayed.records > 0) await store.checkpoint()
+  // Where the journal could not be written again, a checkpoint makes what was replayed safe before anything rests on it.
+  if (!end.isAnew) await store.checkpoint()
   if (run.changes.length > 0) await home.commit(run.changes)
   return store
 }
@@ -129,7 +128,7 @@ async function keepNeeded(
   // Those that are applied go first: one of them is the room for the new one when the disk is full.
   for (const { segment, lastSequence } of segments) {
     if (lastSequence <= applied) await retireSegment(disk, segment)
-    // New records claim that these are synced; a crash of the process may have left them in the page cache.
+    // New records claim that these are synced, and so does every answer; a crash may have left them in the page cache.
     else await segment.file.sync()
   }
   return segments.filter(({ lastSequence }) => lastSequence > applied)
@@ -157,7 +156,7 @@ function replay(home: Home, layer: Layer, { changes, touches }: RecordBody): voi
   for (const change of changes) {
     const { state, version } = newest(home, layer, change.path)
     const isNext = version === change.version && (state === undefined || state.id === change.id)
-    if (isNext) layer.apply(change, state)
+    if (isNext) layer.replay(change, state)
   }
   for (const touch of touches) layer.touch(touch, newest(home, layer, touch.path))
 }
