@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { BackupLoad, StreamClient, textOf } from './backup-load.fixture.ts'
 import {
@@ -25,8 +26,14 @@ function newFolder(): string {
   return folder
 }
 
-function serve(dataDir: string): Promise<RunningMillrace> {
-  return startMillrace(['serve', '--port', '0', '--data-dir', dataDir])
+const BUN = fileURLToPath(new URL('../../../node_modules/.bin/bun', import.meta.url))
+const RUNTIMES = [
+  ['Node', process.execPath],
+  ['Bun', BUN],
+] as const
+
+function serve(dataDir: string, runtime?: string): Promise<RunningMillrace> {
+  return startMillrace(['serve', '--port', '0', '--data-dir', dataDir], {}, runtime)
 }
 
 interface SavedLine {
@@ -137,11 +144,11 @@ describe('a backup under load', () => {
   }, 240_000)
 })
 
-describe('the admin socket of a server', () => {
+describe.each(RUNTIMES)('the admin socket of a server on %s', (_name, runtime) => {
   test('is for its user only, and the next server takes the place of a killed one', async () => {
     const dataDir = join(newFolder(), 'data')
     const socket = join(dataDir, 'admin.sock')
-    const first = await serve(dataDir)
+    const first = await serve(dataDir, runtime)
     await new StreamClient(first.url).send('PUT', 'a', { 'content-type': 'text/plain' }, 'abc')
     expect((statSync(socket).mode & 0o777).toString(8)).toBe('600')
     await first.stop('SIGKILL')
@@ -153,12 +160,15 @@ describe('the admin socket of a server', () => {
     // What a killed server leaves is nothing that is out of place.
     const verify = await runMillrace(['verify', '--data-dir', dataDir, '--json'])
     expect([verify.code, JSON.parse(verify.stdout).notices]).toEqual([0, 0])
-    const second = await serve(dataDir)
+    const second = await serve(dataDir, runtime)
     const saved = await runMillrace(['backup', target, '--data-dir', dataDir])
     expect([saved.code, saved.stdout.split('\n')[0]]).toEqual([
       0,
       expect.stringMatching(/^Saved 1 stream with 3 bytes, as of .* in .*backup$/),
     ])
+    await new BackupLoad(second.url).fill(8, 1024 * 1024)
+    const cut = await killedBackup(dataDir)
+    expect((await runMillrace(['backup', cut, '--data-dir', dataDir])).code).toBe(0)
     await second.stop()
     expect(existsSync(socket)).toBe(false)
   }, 60_000)
@@ -167,7 +177,7 @@ describe('the admin socket of a server', () => {
     'works below a very long path',
     async () => {
       const dataDir = join(newFolder(), 'd'.repeat(150))
-      const server = await serve(dataDir)
+      const server = await serve(dataDir, runtime)
       const saved = await runMillrace(['backup', join(newFolder(), 'b'), '--data-dir', dataDir])
       expect([saved.code, server.output().stderr]).toEqual([0, ''])
       await server.stop()
@@ -175,6 +185,17 @@ describe('the admin socket of a server', () => {
     60_000,
   )
 })
+
+test('a server that can have no admin socket says so, and serves', async () => {
+  const dataDir = join(newFolder(), 'data')
+  await (await serve(dataDir)).stop()
+  mkdirSync(join(dataDir, 'admin.sock', 'in-the-way'), { recursive: true })
+  const server = await serve(dataDir)
+  const created = await new StreamClient(server.url).send('PUT', 'a', { 'content-type': 'text/plain' })
+  const { stderr } = await server.stop()
+  expect(created.status).toBe(201)
+  expect(stderr).toContain(`millrace backup is not available: there is no admin socket in ${dataDir}.`)
+}, 60_000)
 
 describe('a disk that is full', () => {
   test('breaks the backup off, and the same command goes on when there is room', async () => {

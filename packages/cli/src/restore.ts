@@ -27,8 +27,8 @@ const PIECE_BYTES = 1024 * 1024
 
 /**
  * Makes a data directory of a backup. When it resolves a server may be started on it; when it rejects the directory
- * is empty again, or no server starts on it and the same call does it again. Rejects with `BackupDamaged`, naming every bad file,
- * `ManifestUnusable`, `ForeignDirectory`, `DiskLocked` or `DiskFull`.
+ * is empty again, or no server starts on it and the same call does it again. Rejects with `BackupDamaged`, naming
+ * every bad file, `ManifestUnusable`, `ForeignDirectory`, `DiskLocked` or `DiskFull`.
  */
 export async function runRestore(
   { backup, dataDir }: RestoreSettings,
