@@ -22,7 +22,7 @@ import {
 import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
-import { writeCommits } from './commit-writer.ts'
+import { storesNothing, writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { DiskReserve } from './disk-reserve.ts'
 import type { Home } from './home.ts'
@@ -177,11 +177,11 @@ class OpenFileStore implements FileStore {
 
   async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
     this.#refuseIfPoisoned()
-    const room = batch.some(addsBytes) ? await this.#waitForRoom() : 'room'
+    const room = batch.every(storesNothing) ? 'room' : await this.#waitForRoom()
     const results: CommitResult[] = batch.map(() => 'conflict')
     const fitting = this.#withoutConflicts(batch, room === 'room')
     if (room !== 'room') {
-      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = room
+      for (const [at, commit] of batch.entries()) if (!storesNothing(commit)) results[at] = room
     }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {
@@ -216,7 +216,7 @@ class OpenFileStore implements FileStore {
         const expected = decided.get(path) ?? expectedOf(this.#entry(path))
         return expected.version === version && (expected.id === undefined || expected.id === id)
       })
-      const matches = isFitting && (hasRoom || !addsBytes(commit))
+      const matches = isFitting && (hasRoom || storesNothing(commit))
       for (const { path, next, version } of commit.changes) {
         decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
       }
@@ -376,10 +376,6 @@ export async function closeAll(parts: readonly { close(): Promise<void> }[]): Pr
   const failures: unknown[] = []
   for (const part of parts) await part.close().catch((error) => failures.push(error))
   if (failures.length > 0) throw failures[0]
-}
-
-function addsBytes(commit: Commit): boolean {
-  return commit.changes.some(({ payload }) => payload !== undefined)
 }
 
 function toRecorded(change: StateChange): RecordedChange {
