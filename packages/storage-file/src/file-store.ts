@@ -23,7 +23,7 @@ import type { OwnRange, StreamId, StreamPath, StreamState } from '@millrace/prot
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { closeAll } from './close-all.ts'
-import { writeCommits } from './commit-writer.ts'
+import { storesNothing, writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { DiskReserve } from './disk-reserve.ts'
 import { endRun } from './generation-mark.ts'
@@ -183,11 +183,11 @@ class OpenFileStore implements FileStore {
 
   async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
     this.#refuseIfPoisoned()
-    const room = batch.some(addsBytes) ? await this.#waitForRoom() : 'room'
+    const room = batch.every(storesNothing) ? 'room' : await this.#waitForRoom()
     const results: CommitResult[] = batch.map(() => 'conflict')
     const fitting = this.#withoutConflicts(batch, room === 'room')
     if (room !== 'room') {
-      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = room
+      for (const [at, commit] of batch.entries()) if (!storesNothing(commit)) results[at] = room
     }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {
@@ -226,7 +226,7 @@ class OpenFileStore implements FileStore {
         const expected = decided.get(path) ?? expectedOf(this.#entry(path))
         return expected.version === version && (expected.id === undefined || expected.id === id)
       })
-      const matches = isFitting && (hasRoom || !addsBytes(commit))
+      const matches = isFitting && (hasRoom || storesNothing(commit))
       for (const { path, next, version } of commit.changes) {
         decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
       }
@@ -389,8 +389,4 @@ function withAccessOf(
 ): StreamState | undefined {
   if (before === undefined || next === undefined || before.id !== next.id) return next
   return before.lastAccessMs > next.lastAccessMs ? { ...next, lastAccessMs: before.lastAccessMs } : next
-}
-
-function addsBytes(commit: Commit): boolean {
-  return commit.changes.some(({ payload }) => payload !== undefined)
 }
