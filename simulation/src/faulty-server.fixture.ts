@@ -46,7 +46,6 @@ export interface FaultyOptions {
   readonly engine?: Partial<EngineLimits>
   readonly capacityBytes?: number
   readonly longPollTimeoutMs?: number
-  readonly sseReconnectIntervalMs?: number
   /** Changes the disk that the store sees. */
   readonly wrap?: (disk: Disk) => Disk
 }
@@ -162,7 +161,6 @@ export class FaultyServer {
       longPollTimeoutMs: this.#options.longPollTimeoutMs ?? 50,
       sseHeartbeatIntervalMs: 0,
       onError: (error) => void this.errors.push(error),
-      sseReconnectIntervalMs: this.#options.sseReconnectIntervalMs ?? 60_000,
       ...(this.#options.engine && { limits: this.#options.engine }),
     })
     await handler.ready

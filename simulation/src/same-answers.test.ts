@@ -8,7 +8,7 @@ import { SeededRandom } from './seeded-random.ts'
 
 const REQUESTS = 150
 const SEEDS = Array.from({ length: 12 }, (_, at) => 1 + at)
-const TIMES = { longPollTimeoutMs: 5, sseReconnectIntervalMs: 0 }
+const TIMES = { longPollTimeoutMs: 5 }
 
 /** Tags of earlier answers, by path: a backend sends back its own, for they name its streams' ids. */
 type Tags = Map<string, string>
@@ -18,17 +18,6 @@ interface Comparable {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly text: string
-}
-
-/** The events of a live answer, up to where there is nothing more to tell. */
-async function untilUpToDate(response: Response): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true })
-    if (/"upToDate":true[^\n]*\n\n$/.test(text)) break
-  }
-  return text
 }
 
 async function exchange(handler: MillraceHandler, request: RandomRequest, tags: Tags): Promise<Comparable> {
@@ -42,12 +31,24 @@ async function exchange(handler: MillraceHandler, request: RandomRequest, tags: 
   const plain = Object.fromEntries(response.headers)
   if (etag !== null) plain.etag = etag.replace(/^"[^:]*:/, '"id:')
   if ('stream-cursor' in plain) plain['stream-cursor'] = 'cursor'
-  const isLive = plain['content-type'] === 'text/event-stream'
-  const text = (isLive ? await untilUpToDate(response) : await response.text()).replaceAll(
-    /"streamCursor":"\d+"/g,
-    '"streamCursor":"cursor"',
-  )
+  const text = (await bodyOf(response)).replaceAll(/"streamCursor":"\d+"/g, '"streamCursor":"cursor"')
   return { status: response.status, headers: plain, text }
+}
+
+/** The whole body; of one that does not end by itself, what comes until the reader is up to date. */
+async function bodyOf(response: Response): Promise<string> {
+  if (response.headers.get('content-type') !== 'text/event-stream') return response.text()
+  const reader = response.body?.getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  for (;;) {
+    const read = await reader?.read()
+    if (read?.value === undefined) return text
+    text += decoder.decode(read.value, { stream: true })
+    if (!text.includes('"upToDate":true')) continue
+    await reader?.cancel()
+    return text
+  }
 }
 
 /** What happens to the file store between two requests; to clients it must make no difference. */

@@ -202,7 +202,7 @@ class SeedRun {
         continue
       }
       const store = outcome.value
-      await verifyRecovered(store, this.#machine, this.#model, this.#sinceCrash)
+      await verifyRecovered(store, this.#machine, this.#model, this.#sinceCrash, this.#trouble.wasShort)
       this.#adopt(store)
       return
     }

@@ -40,6 +40,7 @@ export async function verifyRecovered(
   machine: Machine,
   model: StoreModel,
   sinceCrash: 'power' | 'process',
+  wasShort: boolean,
 ): Promise<void> {
   const summaries = await machine.finish(Promise.resolve(store.list('', undefined, 1000)))
   const listed = summaries.map(({ path }) => path)
@@ -48,7 +49,7 @@ export async function verifyRecovered(
     const [found] = await store.load([path])
     if (found !== undefined) actual.set(path, found)
   }
-  const wrong = model.recover(sinceCrash, actual)
+  const wrong = model.recover(sinceCrash, actual, wasShort)
   if (wrong !== undefined) throw new Violation(wrong)
   await verifyBytes(store, machine, model)
   const live = [...actual.values()].filter(({ state }) => !state.softDeleted).map(({ state }) => state.path)

@@ -95,11 +95,33 @@ export class StoreModel {
 
   /**
    * Finds what a recovered store has among all it may have, and takes that as the truth from now on. Returns what is
-   * wrong, or `undefined`.
+   * wrong, or `undefined`. If the disk was short of room, commits under way that make some may be there although one
+   * before them was left out.
    */
-  recover(kind: 'power' | 'process', actual: ReadonlyMap<StreamPath, ModelStream>): string | undefined {
+  recover(
+    kind: 'power' | 'process',
+    actual: ReadonlyMap<StreamPath, ModelStream>,
+    wasShort: boolean,
+  ): string | undefined {
     const must = kind === 'power' && this.isFast ? 0 : this.#unsynced.length
-    const history = [...this.#unsynced, ...this.#maybe]
+    const maybe = this.#maybe
+    const plain = [...this.#unsynced, ...maybe]
+    const wrong = this.#find(plain, must, actual)
+    if (wrong === undefined || !wasShort) return wrong
+    const others = maybe.map((_, stuck) => [
+      ...this.#unsynced,
+      ...maybe.slice(0, stuck),
+      ...maybe.slice(stuck + 1).filter(makesRoom),
+    ])
+    return others.some((history) => this.#find(history, must, actual) === undefined) ? undefined : wrong
+  }
+
+  /** Looks for the first part of a history that a recovered store has, and adopts it. */
+  #find(
+    history: readonly Commit[],
+    must: number,
+    actual: ReadonlyMap<StreamPath, ModelStream>,
+  ): string | undefined {
     let streams = this.#floor
     let found: number | undefined
     let difference = ''
@@ -204,6 +226,11 @@ export class StoreModel {
 export function opOf(bytes: Buffer): number | undefined {
   const match = /^(?:<|\{"op":)([0-9]+)/.exec(bytes.toString('latin1', 0, 24))
   return match?.[1] === undefined ? undefined : Number(match[1])
+}
+
+/** Whether a commit stores nothing new: on a full disk it finds room where others do not. */
+function makesRoom(commit: Commit): boolean {
+  return commit.changes.every(({ payload, version }) => payload === undefined && version > 0)
 }
 
 function fitsOn(streams: Streams, commit: Commit): boolean {

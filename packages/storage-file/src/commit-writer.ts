@@ -40,6 +40,11 @@ export async function writeCommits(
   return results
 }
 
+/** Deletions, closings and references: nothing that the store would have to keep more of for them. */
+export function storesNothing(commit: Commit): boolean {
+  return commit.changes.every(({ payload, version }) => payload === undefined && version > 0)
+}
+
 function refuse(refused: Set<StreamPath>, commit: Commit): void {
   for (const { path } of commit.changes) refused.add(path)
 }
@@ -48,6 +53,6 @@ function toEntry(commit: Commit): JournalEntry {
   return {
     meta: encodeMeta(commit),
     payloads: commit.changes.flatMap(({ payload }) => payload ?? []),
-    frees: commit.changes.every(({ payload, version }) => payload === undefined && version > 0),
+    frees: storesNothing(commit),
   }
 }

@@ -23,10 +23,10 @@ import type { OwnRange, StreamId, StreamPath, StreamState } from '@millrace/prot
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { closeAll } from './close-all.ts'
-import { writeCommits } from './commit-writer.ts'
+import { storesNothing, writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { DiskReserve } from './disk-reserve.ts'
-import { addsBytes, fittingCommits } from './fitting-commits.ts'
+import { fittingCommits } from './fitting-commits.ts'
 import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import type { Journal } from './journal.ts'
@@ -203,11 +203,11 @@ class OpenFileStore implements FileStore {
 
   async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
     this.#refuseIfPoisoned()
-    const room = batch.some(addsBytes) ? await this.#waitForRoom() : 'room'
+    const room = batch.every(storesNothing) ? 'room' : await this.#waitForRoom()
     const results: CommitResult[] = batch.map(() => 'conflict')
     const fitting = fittingCommits(batch, room === 'room', (path) => this.#entry(path))
     if (room !== 'room') {
-      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = room
+      for (const [at, commit] of batch.entries()) if (!storesNothing(commit)) results[at] = room
     }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {

@@ -1,6 +1,7 @@
 /** Which commits of a batch fit what is stored: versions are compared here, and nowhere else. Pure. */
 import type { Commit } from '@millrace/engine'
 import type { StreamId, StreamPath } from '@millrace/protocol'
+import { storesNothing } from './commit-writer.ts'
 import type { LayerEntry } from './layer.ts'
 
 /** A commit that fits, and its place in the batch. */
@@ -29,17 +30,12 @@ export function fittingCommits(
       const expected = decided.get(path) ?? expectedOf(entryOf(path))
       return expected.version === version && (expected.id === undefined || expected.id === id)
     })
-    const matches = isFitting && (hasRoom || !addsBytes(commit))
+    const matches = isFitting && (hasRoom || storesNothing(commit))
     for (const { path, next, version } of commit.changes) {
       decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
     }
     return matches ? [{ commit, at }] : []
   })
-}
-
-/** Whether a commit needs room for payload. */
-export function addsBytes(commit: Commit): boolean {
-  return commit.changes.some(({ payload }) => payload !== undefined)
 }
 
 function expectedOf({ state, version }: LayerEntry): Expected {
