@@ -2,12 +2,31 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const COMMAND = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
+const BUN = fileURLToPath(new URL('../../../node_modules/.bin/bun', import.meta.url))
 /** Generous: a process that takes longer is stuck. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
+
+/** A command and its first arguments; those of `millrace` follow. */
+export type Program = readonly [command: string, ...first: string[]]
+
+/** The command as it is installed. */
+export const ON_NODE: Program = [process.execPath, COMMAND]
+/** The same on the other runtime. */
+export const ON_BUN: Program = [BUN, COMMAND]
+/** `millrace serve` with a store so small that checkpoints and removals are always under way. */
+export const SMALL_STORE: Program = [
+  process.execPath,
+  builtScript(new URL('./small-store.fixture.js', import.meta.url)),
+]
+
+/** A script of this package as it was built: Node 20 reads no TypeScript. */
+export function builtScript(script: URL): string {
+  return fileURLToPath(new URL(`../dist/${basename(script.pathname)}`, script))
+}
 
 /** How a process ended, and everything it wrote. */
 export interface Exit {
@@ -23,6 +42,7 @@ export type Environment = Readonly<Record<string, string>>
 /** A server process that has said where it listens. */
 export interface RunningMillrace {
   readonly url: string
+  readonly pid: number | undefined
   /** What it has written so far. */
   output(): { readonly stdout: string; readonly stderr: string }
   /** Sends a signal and resolves when the process is gone; harmless when it is gone already. */
@@ -33,7 +53,7 @@ export interface RunningMillrace {
 
 /** The command line that starts `millrace`, for a shell. */
 export function shellCommand(args: readonly string[]): string {
-  return [process.execPath, COMMAND, ...args].map((part) => `'${part}'`).join(' ')
+  return [...ON_NODE, ...args].map((part) => `'${part}'`).join(' ')
 }
 
 /** The environment of a user without preferences: no colour variables of the test runner or of a build server. */
@@ -43,11 +63,28 @@ export function plainEnvironment(more: Environment = {}): Environment {
 }
 
 /** Runs a command that ends by itself. */
-export function runMillrace(args: readonly string[], environment: Environment = {}): Promise<Exit> {
-  const child = start(args, environment)
+export function runMillrace(
+  args: readonly string[],
+  environment: Environment = {},
+  program: Program = ON_NODE,
+): Promise<Exit> {
+  const child = start(program, args, environment)
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const { over } = watch(child)
   over.then(() => clearTimeout(timer))
+  return over
+}
+
+/** Starts a server and kills it after a while, whatever it is doing by then. */
+export async function startAndKill(
+  program: Program,
+  args: readonly string[],
+  afterMs: number,
+): Promise<Exit> {
+  const child = start(program, args, {})
+  const { over } = watch(child)
+  await Promise.race([over, new Promise((resolve) => setTimeout(resolve, afterMs))])
+  child.kill('SIGKILL')
   return over
 }
 
@@ -55,8 +92,9 @@ export function runMillrace(args: readonly string[], environment: Environment = 
 export async function startMillrace(
   args: readonly string[],
   environment: Environment = {},
+  program: Program = ON_NODE,
 ): Promise<RunningMillrace> {
-  const child = start(args, environment)
+  const child = start(program, args, environment)
   const { over, output, printed } = watch(child)
   const url = await Promise.race([printed(/http:\/\/[^\s/]+:\d+(?=\D)/), over, late()])
   if (typeof url !== 'string') {
@@ -66,6 +104,7 @@ export async function startMillrace(
   }
   return {
     url,
+    pid: child.pid,
     output,
     signal: (signal) => child.kill(signal),
     async stop(signal = 'SIGTERM') {
@@ -78,11 +117,15 @@ export async function startMillrace(
   }
 }
 
-function start(args: readonly string[], environment: Environment): ChildProcess {
+function start(
+  [command, ...first]: Program,
+  args: readonly string[],
+  environment: Environment,
+): ChildProcess {
   const env = plainEnvironment(environment)
   // Each process has a working directory of its own, and with it a data directory of its own.
   const cwd = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
-  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, [...first, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   child.once('exit', () => rmSync(cwd, { recursive: true, force: true }))
   // A test run that is broken off leaves no process behind.
   const kill = (): void => void child.kill('SIGKILL')

@@ -31,6 +31,11 @@ export async function serve(settings: ServeSettings): Promise<void> {
     const known = STORAGE_MODES.join(', ')
     throw new UsageError(`There is no storage mode ${settings.storage}. Choose one of: ${known}.`)
   }
+  await serveMode(settings, mode)
+}
+
+/** The same, with a mode that need not have a name. */
+export async function serveMode(settings: ServeSettings, mode: OpenMode): Promise<void> {
   const server = await start(settings, mode)
   stopOnSignal(server)
   console.log(greeting(server, settings, mode))
