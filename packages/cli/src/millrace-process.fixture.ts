@@ -43,6 +43,8 @@ export type Environment = Readonly<Record<string, string>>
 export interface RunningMillrace {
   readonly url: string
   readonly pid: number | undefined
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<Exit>
   /** What it has written so far. */
   output(): { readonly stdout: string; readonly stderr: string }
   /** Sends a signal and resolves when the process is gone; harmless when it is gone already. */
@@ -105,6 +107,7 @@ export async function startMillrace(
   return {
     url,
     pid: child.pid,
+    ended: over,
     output,
     signal: (signal) => child.kill(signal),
     async stop(signal = 'SIGTERM') {

@@ -1,6 +1,6 @@
 /**
  * `millrace serve` with sizes so small that checkpoints, full block files and retired segments happen all the time.
- * Takes `--storage` and `--data-dir` of the command's flags, and passes over the others.
+ * Takes `--storage` and `--data-dir` of the command's flags, and passes over the others; `--limits` changes the sizes.
  */
 import { parseArgs } from 'node:util'
 import { fileStorage } from '@millrace/storage-file'
@@ -24,13 +24,18 @@ const SMALL = {
 }
 
 const { values } = parseArgs({
-  options: { storage: { type: 'string', default: 'file-durable' }, 'data-dir': { type: 'string' } },
+  options: {
+    storage: { type: 'string', default: 'file-durable' },
+    'data-dir': { type: 'string' },
+    limits: { type: 'string', default: '{}' },
+  },
   strict: false,
 })
 const { storage, 'data-dir': dataDir } = values
 const named = findMode(String(storage))
 if (typeof dataDir !== 'string' || named === undefined) throw new Error('--storage and --data-dir are needed')
 
+const limits = { ...SMALL, ...JSON.parse(String(values.limits)) }
 const durability = named.name === 'file-fast' ? 'file-fast' : 'file-durable'
 await serveMode(
   {
@@ -47,6 +52,6 @@ await serveMode(
   },
   {
     ...named,
-    open: (folder, hooks) => fileStorage({ dataDir: folder, durability, limits: SMALL, ...hooks }),
+    open: (folder, hooks) => fileStorage({ dataDir: folder, durability, limits, ...hooks }),
   },
 )
