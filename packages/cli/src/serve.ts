@@ -1,6 +1,14 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
 import { createServer, type MillraceServer } from '@millrace/server'
-import { DiskLocked, ForeignDirectory, JournalDamaged } from '@millrace/storage-file'
+import {
+  DiskFull,
+  DiskLocked,
+  ForeignDirectory,
+  HomeCorrupt,
+  HomeLost,
+  HomeUnreadable,
+  JournalDamaged,
+} from '@millrace/storage-file'
 import { coloursFor } from './colours.ts'
 import { findMode, type OpenMode, STORAGE_MODES, type StorageHooks } from './storage-mode.ts'
 
@@ -88,10 +96,22 @@ function anyOr(names: readonly string[]): '*' | readonly string[] {
   return names.includes('*') ? '*' : names
 }
 
+/** Failures of a data directory that say themselves what to do. */
+const TOLD_BY_STORE = [ForeignDirectory, HomeLost, HomeUnreadable, JournalDamaged]
+
 function explain(error: unknown, { host, port, dataDir }: ServeSettings): unknown {
   if (error instanceof RangeError) return new UsageError(error.message)
-  if (error instanceof DiskLocked || error instanceof ForeignDirectory || error instanceof JournalDamaged) {
-    return new UsageError(error.message)
+  for (const kind of TOLD_BY_STORE) if (error instanceof kind) return new UsageError(error.message)
+  if (error instanceof DiskLocked) {
+    return new UsageError(`${error.message} Stop it first, or choose another directory with --data-dir.`)
+  }
+  if (error instanceof HomeCorrupt) {
+    return new UsageError(`${dataDir} is damaged: ${error.message}. Put it back from a backup.`)
+  }
+  if (error instanceof DiskFull) {
+    return new UsageError(
+      `The disk is full: ${dataDir} needs some room before it can be served. Make room and start again. What was acknowledged is still there.`,
+    )
   }
   const { code, syscall } = systemError(error)
   switch (code) {

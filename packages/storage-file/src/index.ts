@@ -1,6 +1,7 @@
-export { DiskLocked } from './disk.ts'
+export { DiskFull, DiskLocked } from './disk.ts'
 export { type FileStorageOptions, fileStorage } from './file-storage.ts'
 export type { Durability, FileStore } from './file-store.ts'
 export { ForeignDirectory } from './format.ts'
+export { HomeCorrupt, HomeLost, HomeUnreadable } from './home.ts'
 export { JournalDamaged } from './journal-reader.ts'
 export { type OpenOptions, openFileStore, type RecoveryReport } from './recovery.ts'

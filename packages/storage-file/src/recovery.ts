@@ -6,8 +6,8 @@ import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
-import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
-import type { Home } from './home.ts'
+import { assertOurs, openFormat } from './format.ts'
+import { type Home, HomeLost } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
 import { Journal } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
@@ -21,8 +21,8 @@ import { decodeStream, textOf } from './state-codec.ts'
 /** How to open a store. */
 export interface OpenOptions {
   readonly disk: Disk
-  /** Opens the home below the data directory; called once the directory is owned. */
-  openHome(): Promise<Home>
+  /** Opens the home below the data directory; called once the directory is owned. One without data may be new. */
+  openHome(mayBeNew: boolean): Promise<Home>
   readonly durability: Durability
   readonly clock: Clock
   readonly limits?: Partial<StoreLimits>
@@ -65,9 +65,10 @@ async function openOwned(
   await disk.makeFolder(JOURNAL_FOLDER)
   await disk.makeFolder(BLOCK_FOLDER)
   await disk.syncFolder('')
-  const home = await options.openHome()
+  const hasData = await holdsData(disk)
+  const home = await options.openHome(!hasData)
   opened.push(home)
-  const applied = await appliedSequence(disk, home)
+  const applied = await appliedSequence(home, hasData)
   const replayed = new Layer()
   const end = await readJournal(disk, applied, ({ sequence, body }) => {
     replay(home, replayed, body)
@@ -111,15 +112,20 @@ async function openOwned(
   return store
 }
 
-/** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
-async function appliedSequence(disk: Disk, home: Home): Promise<number> {
-  const value = home.get(APPLIED_KEY)
-  if (value !== undefined) return Number(textOf(value))
+/** Whether there is anything that only a home makes sense of: a journal from its beginning on needs none. */
+async function holdsData(disk: Disk): Promise<boolean> {
   const blocks = await disk.list(BLOCK_FOLDER)
   const segments = await disk.list(JOURNAL_FOLDER)
-  if (blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)) {
-    throw new ForeignDirectory(
-      'The data directory has lost its home/ folder: put it back from a backup, or start with an empty directory.',
+  return blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)
+}
+
+/** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
+async function appliedSequence(home: Home, hasData: boolean): Promise<number> {
+  const value = home.get(APPLIED_KEY)
+  if (value !== undefined) return Number(textOf(value))
+  if (hasData) {
+    throw new HomeLost(
+      'The home/ folder is not the one that belongs to the data directory: put it back from a backup, or start with an empty directory.',
     )
   }
   await home.commit([[APPLIED_KEY, Buffer.from('0')]])
