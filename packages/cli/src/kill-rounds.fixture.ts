@@ -10,10 +10,12 @@ import { checkClient, checkSighting } from './kill-check.fixture.ts'
 import { KillClient } from './kill-client.fixture.ts'
 import { type Sighting, watchStream } from './kill-reader.fixture.ts'
 import {
+  ON_BUN,
   ON_NODE,
   type Program,
   type RunningMillrace,
-  SMALL_STORE,
+  SMALL_ON_BUN,
+  SMALL_ON_NODE,
   startAndKill,
   startMillrace,
 } from './millrace-process.fixture.ts'
@@ -29,6 +31,8 @@ export interface KillPlan {
   readonly kills: number
   readonly storage: 'file-durable' | 'file-fast'
   readonly seed: number
+  /** What the servers run on; Node unless given. */
+  readonly runtime?: 'node' | 'bun'
   /** Told after each kill and the checks that follow it. */
   readonly onKill?: (report: KillReport) => void
   /** Called with the data directory while no server runs on it. */
@@ -117,7 +121,8 @@ class KillRun {
 
   /** The usual sizes and small ones in turn, on one directory. */
   #program(round: number): Program {
-    return round % 2 === 0 ? SMALL_STORE : ON_NODE
+    if (this.#plan.runtime === 'bun') return round % 2 === 0 ? SMALL_ON_BUN : ON_BUN
+    return round % 2 === 0 ? SMALL_ON_NODE : ON_NODE
   }
 
   async #loadAndKill(server: RunningMillrace, round: number): Promise<void> {

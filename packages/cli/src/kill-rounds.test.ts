@@ -54,6 +54,8 @@ it('is a command with a closing line and an exit code', async () => {
   const [code, stdout] = await run('--kills', '2', '--seed', '7')
   const refused = await run('--kills', 'many')
 
-  expect(stdout).toMatch(/^2 kills \(.*\), file-durable, seed 7: \d+ acknowledged .*, 0 violations\n$/)
+  expect(stdout).toMatch(
+    /^2 kills \(.*\), file-durable on node, seed 7: \d+ acknowledged .*, 0 violations\n$/,
+  )
   expect([code, refused[0]]).toEqual([0, 2])
 }, 120_000)

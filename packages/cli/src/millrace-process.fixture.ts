@@ -17,11 +17,12 @@ export type Program = readonly [command: string, ...first: string[]]
 export const ON_NODE: Program = [process.execPath, COMMAND]
 /** The same on the other runtime. */
 export const ON_BUN: Program = [BUN, COMMAND]
+
+const SMALL_SERVER = builtScript(new URL('./small-store.fixture.js', import.meta.url))
 /** `millrace serve` with a store so small that checkpoints and removals are always under way. */
-export const SMALL_STORE: Program = [
-  process.execPath,
-  builtScript(new URL('./small-store.fixture.js', import.meta.url)),
-]
+export const SMALL_ON_NODE: Program = [process.execPath, SMALL_SERVER]
+/** The same on the other runtime. */
+export const SMALL_ON_BUN: Program = [BUN, SMALL_SERVER]
 
 /** A script of this package as it was built: Node 20 reads no TypeScript. */
 export function builtScript(script: URL): string {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SMALL_STORE, startMillrace } from './millrace-process.fixture.ts'
+import { SMALL_ON_NODE, startMillrace } from './millrace-process.fixture.ts'
 import { parseTrace, type SystemCall } from './system-calls.fixture.ts'
 
 const CALLS = [
@@ -45,7 +45,7 @@ export async function startTraced(
   const tracer = ['strace', '-f', '-y', '-s', '300000', '-o', trace, '-e', `trace=${CALLS.join()}`] as const
   const args = ['--storage', storage, '--data-dir', dataDir, '--limits', JSON.stringify(limits)]
   // Through io_uring, as libuv uses it in some versions of Node, nothing could be seen.
-  const server = await startMillrace(args, { UV_USE_IO_URING: '0' }, [...tracer, ...SMALL_STORE])
+  const server = await startMillrace(args, { UV_USE_IO_URING: '0' }, [...tracer, ...SMALL_ON_NODE])
   // The owner of the directory is the traced process; the one that was started is its tracer.
   const pid = Number(readFileSync(join(dataDir, 'LOCK'), 'utf8'))
   let isOver = false
