@@ -33,6 +33,8 @@ export interface KillPlan {
   readonly seed: number
   /** What the servers run on; Node unless given. */
   readonly runtime?: 'node' | 'bun'
+  /** Told where the data of a run that went wrong was left. Without it nothing is left. */
+  readonly onLeft?: (dataDir: string) => void
   /** Told after each kill and the checks that follow it. */
   readonly onKill?: (report: KillReport) => void
   /** Called with the data directory while no server runs on it. */
@@ -69,17 +71,21 @@ export function seededRandom(seed: number): () => number {
 
 /** Kills a loaded server as often as planned, and compares it with all histories after each start. */
 export async function killRounds(plan: KillPlan): Promise<KillReport> {
-  const run = new KillRun(plan)
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
+  let isGood = false
   try {
-    return await run.all()
+    const report = await new KillRun(plan, dataDir).all()
+    isGood = report.violations.length === 0
+    return report
   } finally {
-    run.removeData()
+    if (isGood || plan.onLeft === undefined) rmSync(dataDir, { recursive: true, force: true })
+    else plan.onLeft(dataDir)
   }
 }
 
 class KillRun {
   readonly #plan: KillPlan
-  readonly #dataDir = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
+  readonly #dataDir: string
   readonly #args: readonly string[]
   readonly #random: () => number
   readonly #clients: readonly KillClient[]
@@ -91,8 +97,9 @@ class KillRun {
   #unansweredDone = 0
   #replayed = 0
 
-  constructor(plan: KillPlan) {
+  constructor(plan: KillPlan, dataDir: string) {
     this.#plan = plan
+    this.#dataDir = dataDir
     this.#args = ['serve', '--port', '0', '--storage', plan.storage, '--data-dir', this.#dataDir]
     this.#random = seededRandom(plan.seed)
     this.#clients = Array.from(
@@ -113,10 +120,6 @@ class KillRun {
       }
       await this.#loadAndKill(server, round)
     }
-  }
-
-  removeData(): void {
-    rmSync(this.#dataDir, { recursive: true, force: true })
   }
 
   /** The usual sizes and small ones in turn, on one directory. */

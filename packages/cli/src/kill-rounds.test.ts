@@ -51,11 +51,13 @@ it('is a command with a closing line and an exit code', async () => {
     new Promise((resolve) => {
       execFile(process.execPath, [COMMAND, ...args], (error, stdout) => resolve([error?.code ?? 0, stdout]))
     })
-  const [code, stdout] = await run('--kills', '2', '--seed', '7')
+  const [code, stdout] = await run('--kills', '1', '--seed', '7')
+  const [, json] = await run('--kills', '1', '--seed', '8', '--json')
   const refused = await run('--kills', 'many')
 
   expect(stdout).toMatch(
-    /^2 kills \(.*\), file-durable on node, seed 7: \d+ acknowledged .*, 0 violations\n$/,
+    /^1 kills \(.*\), file-durable on node, seed 7: \d+ acknowledged .*, 0 violations\n$/,
   )
+  expect(JSON.parse(json)).toMatchObject({ storage: 'file-durable', seed: 8, violations: [] })
   expect([code, refused[0]]).toEqual([0, 2])
 }, 120_000)

@@ -26,7 +26,14 @@ if (
   process.exit(2)
 }
 
-const report = await killRounds({ kills, storage, seed, runtime, onKill: tellProgress })
+const report = await killRounds({
+  kills,
+  storage,
+  seed,
+  runtime,
+  onKill: tellProgress,
+  onLeft: (dataDir) => console.error(`the data directory was left in ${dataDir}`),
+})
 for (const violation of report.violations) console.error(`violation: ${violation}`)
 console.log(values.json ? JSON.stringify({ storage, runtime, seed, ...report }) : summary(report))
 process.exitCode = report.violations.length === 0 ? 0 : 1
