@@ -28,7 +28,11 @@ export async function assertOurs(disk: Disk): Promise<void> {
 /** Marks a new directory as ours; to be called by its owner. */
 export async function openFormat(disk: Disk): Promise<void> {
   await assertOurs(disk)
-  if (await disk.exists(FORMAT_FILE)) return
+  if (await disk.exists(FORMAT_FILE)) {
+    // A start that ended before this line may have left the name in memory only: nothing may survive it.
+    await disk.syncFolder('')
+    return
+  }
   const file = await disk.create(`${FORMAT_FILE}.new`).catch(async () => {
     await disk.remove(`${FORMAT_FILE}.new`)
     return disk.create(`${FORMAT_FILE}.new`)

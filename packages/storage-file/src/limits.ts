@@ -43,7 +43,7 @@ export const DEFAULT_STORE_LIMITS: StoreLimits = {
   checkpointRecords: 50_000,
   checkpointAfterMs: 10_000,
   maxTailBytes: 192 * MIB,
-  transactionChanges: 400,
+  transactionChanges: 200,
   openBlockFiles: 64,
   blockCacheBytes: 32 * MIB,
   liveShare: 0.5,

@@ -24,6 +24,8 @@ export interface ReclaimContext {
 }
 
 const SCAN_BYTES = 1024 * 1024
+/** Blocks looked at between two yields. */
+const BLOCKS_PER_TURN = 50
 
 /** Removes files of a checkpoint that did not come to its end: the home names no block in them. */
 export async function removeOrphans(disk: Disk, home: Home): Promise<number> {
@@ -54,20 +56,38 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     if (use.liveBytes <= 0) dead.push(file)
     else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
   }
-  const copies = deadest === undefined ? [] : await rewrite(context, deadest.file)
-  if (deadest !== undefined) dead.push(deadest.file)
+  if (deadest !== undefined) {
+    await rewrite(context, deadest.file)
+    dead.push(deadest.file)
+  }
   if (dead.length === 0) return
   // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit([...copies, ...dead.map((file): HomeChange => [fileKey(file), undefined])])
+  await home.commit(dead.map((file): HomeChange => [fileKey(file), undefined]))
   for (const file of dead) await blocks.remove(file)
   await context.disk.syncFolder(BLOCK_FOLDER)
 }
 
-/** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */
-async function rewrite(context: ReclaimContext, file: number): Promise<readonly HomeChange[]> {
-  const { home, blocks } = context
-  const changes: HomeChange[] = []
+/**
+ * Copies the live blocks of a file to where new blocks go, durably, and points the home at the copies, transaction by
+ * transaction: what a crash leaves in the old file is copied the next time.
+ */
+async function rewrite(context: ReclaimContext, file: number): Promise<void> {
+  const { home, blocks, limits } = context
   const uses = new Map<number, FileUse>()
+  let changes: HomeChange[] = []
+  const commit = async (): Promise<void> => {
+    await blocks.sync()
+    await home.commit([
+      ...changes,
+      ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)]),
+    ])
+    changes = []
+  }
+  const use = (number: number, grownBytes: number, liveBytes: number): void => {
+    const stored = home.get(fileKey(number))
+    const known = uses.get(number) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
+    uses.set(number, { sizeBytes: known.sizeBytes + grownBytes, liveBytes: known.liveBytes + liveBytes })
+  }
   for await (const block of blocksIn(context, file)) {
     const key = blockKey(block.decoded.id, block.decoded.to)
     const value = home.get(key)
@@ -75,15 +95,11 @@ async function rewrite(context: ReclaimContext, file: number): Promise<readonly 
     if (place?.file !== file || place.at !== block.at) continue
     const copy: BlockPlace = await blocks.add(block.decoded)
     changes.push([key, encodePlace(copy)])
-    const stored = home.get(fileKey(copy.file))
-    const use = uses.get(copy.file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
-    uses.set(copy.file, {
-      sizeBytes: use.sizeBytes + copy.sizeBytes,
-      liveBytes: use.liveBytes + copy.sizeBytes,
-    })
+    use(copy.file, copy.sizeBytes, copy.sizeBytes)
+    use(file, 0, -place.sizeBytes)
+    if (changes.length >= limits.transactionChanges) await commit()
   }
-  await blocks.sync()
-  return [...changes, ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)])]
+  await commit()
 }
 
 interface PlacedBlock {
@@ -96,6 +112,7 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
   const { blocks, home } = context
   const stored = home.get(fileKey(file))
   const end = BLOCK_FILE_HEADER_BYTES + (stored ? decodeUse(stored).sizeBytes : 0)
+  let count = 0
   for (let at = BLOCK_FILE_HEADER_BYTES; at < end; ) {
     const window = await blocks.readRaw(file, at, SCAN_BYTES)
     let used = 0
@@ -106,6 +123,7 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
       if (size === undefined || used + size > window.length) break
       yield { at: at + used, decoded: decodeBlock(window.subarray(used, used + size)) }
       used += size
+      if (++count % BLOCKS_PER_TURN === 0) await context.yieldTurn()
     }
     if (used === 0) throw new Error(`block file ${file} cannot be read past byte ${at}`)
     at += used
