@@ -25,7 +25,13 @@ describe('an error of an HTTP answer', () => {
     expect(error).toBeInstanceOf(FetchError)
     expect(error).toBeInstanceOf(DurableStreamError)
     expect(error).not.toBeInstanceOf(StreamClosedError)
-    expect(error).toMatchObject({ name: 'FetchError', status: 404, code: 'NOT_FOUND', url, json: { code: 'X' } })
+    expect(error).toMatchObject({
+      name: 'FetchError',
+      status: 404,
+      code: 'NOT_FOUND',
+      url,
+      json: { code: 'X' },
+    })
     expect(error).toMatchObject({ details: { code: 'X' }, headers: problem })
     expect(error.message).toBe(`HTTP 404 at ${url}: {"code":"X"}`)
   })
@@ -34,9 +40,13 @@ describe('an error of an HTTP answer', () => {
     const headers = { 'Stream-Closed': 'TRUE', 'Stream-Next-Offset': '0_7' }
     const error = await errorOfResponse(new Response('no', { status: 409, headers }), url, 'POST')
 
-    for (const type of [FetchError, DurableStreamError, StreamClosedError])
-      expect(error).toBeInstanceOf(type)
-    expect(error).toMatchObject({ code: 'STREAM_CLOSED', status: 409, streamClosed: true, finalOffset: '0_7' })
+    for (const type of [FetchError, DurableStreamError, StreamClosedError]) expect(error).toBeInstanceOf(type)
+    expect(error).toMatchObject({
+      code: 'STREAM_CLOSED',
+      status: 409,
+      streamClosed: true,
+      finalOffset: '0_7',
+    })
     expect(error).toMatchObject({ name: 'StreamClosedError', url, text: 'no' })
     expect(error.message).toContain(url)
   })
@@ -81,7 +91,12 @@ describe('an error of an HTTP answer', () => {
     for (const error of [fromFetchError, fromResponse]) {
       expect(error).toBeInstanceOf(FetchError)
       expect(error).toBeInstanceOf(DurableStreamError)
-      expect(error).toMatchObject({ name: 'DurableStreamError', code: 'NOT_FOUND', status: 404, details: 'gone' })
+      expect(error).toMatchObject({
+        name: 'DurableStreamError',
+        code: 'NOT_FOUND',
+        status: 404,
+        details: 'gone',
+      })
     }
     const closed = new Response('', { status: 409, headers: { 'stream-closed': 'true' } })
     expect(await DurableStreamError.fromResponse(closed, url)).toBeInstanceOf(StreamClosedError)
