@@ -22,6 +22,7 @@ export {
   STREAM_TTL_HEADER,
   STREAM_UP_TO_DATE_HEADER,
 } from './constants.ts'
+export { createFetchWithConsumedBody } from './consumed-body.ts'
 export {
   DurableStreamError,
   type DurableStreamErrorCode,
@@ -33,6 +34,8 @@ export {
   StaleEpochError,
   StreamClosedError,
 } from './errors.ts'
+export { _resetHttpWarningForTesting, warnIfUsingHttpInBrowser } from './http-warning.ts'
+export { asAsyncIterableReadableStream, type ReadableStreamAsyncIterable } from './iterable-stream.ts'
 export type {
   BackoffOptions,
   HeadersRecord,
@@ -55,3 +58,5 @@ export type {
   TextChunk,
 } from './read-options.ts'
 export { BackoffDefaults } from './retry-delay.ts'
+export { stream } from './stream.ts'
+export type { StreamResponse } from './stream-response.ts'
