@@ -193,10 +193,13 @@ export class PageSource {
 
   #setHidden(hidden: boolean): void {
     this.#apply({ type: hidden ? 'hide' : 'show' })
-    if (!hidden) return this.#onShown?.()
-    this.#scope?.abort()
-    // A fetch may forget about its signal once it has answered.
-    this.#connection?.cancel()
+    if (hidden) {
+      this.#scope?.abort()
+      // A fetch may forget about its signal once it has answered.
+      this.#connection?.cancel()
+    } else {
+      this.#onShown?.()
+    }
   }
 
   #leaveSse(why: string): void {
