@@ -26,12 +26,19 @@ async function callForAll<B>(
   toBatch: (page: Page) => B,
   subscriber: (batch: B) => void | Promise<void>,
 ): Promise<void> {
-  for (;;) {
-    const page = await session.take()
-    if (page === undefined) return
-    const batch = toBatch(page)
-    session.show(page)
-    await subscriber(batch)
-    if (page.isLast) return
-  }
+  while (await callOnce(session, toBatch, subscriber));
+}
+
+/** A function of its own, so that a batch is garbage when the next one is parsed. False after the last one. */
+async function callOnce<B>(
+  session: Session,
+  toBatch: (page: Page) => B,
+  subscriber: (batch: B) => void | Promise<void>,
+): Promise<boolean> {
+  const page = await session.take()
+  if (page === undefined) return false
+  const batch = toBatch(page)
+  session.show(page)
+  await subscriber(batch)
+  return !page.isLast
 }
