@@ -43,12 +43,14 @@ class History {
   }
 
   act(action: Action, pick: number): void {
-    if (action === 'seal') return this.apply({ kind: 'sealed' })
-    if (action === 'wait') return this.wait()
-    if (action === 'rival') return this.rival()
-    if (action === 'restart') return this.restart()
-    const heard = this.network.step(action, pick)
-    if (heard !== undefined) this.apply({ kind: 'answered', ...heard })
+    if (action === 'seal') this.apply({ kind: 'sealed' })
+    else if (action === 'wait') this.wait()
+    else if (action === 'rival') this.rival()
+    else if (action === 'restart') this.restart()
+    else {
+      const heard = this.network.step(action, pick)
+      if (heard !== undefined) this.apply({ kind: 'answered', ...heard })
+    }
   }
 
   wait(): void {
