@@ -35,7 +35,9 @@ export function joinMessages(messages: readonly WireMessage[], isJson: boolean):
   if (messages.every((message) => typeof message === 'string')) {
     return isJson ? `[${messages.join(',')}]` : messages.join('')
   }
-  return concatBytes(messages.map((message) => (typeof message === 'string' ? utf8.encode(message) : message)))
+  return concatBytes(
+    messages.map((message) => (typeof message === 'string' ? utf8.encode(message) : message)),
+  )
 }
 
 /** Bytes of a message on the wire. */

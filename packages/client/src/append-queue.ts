@@ -12,8 +12,8 @@ export interface QueuedAppend {
   readonly contentType: string | undefined
   /** Drops the message while it waits, and ends its request if it is the only one in it. */
   readonly signal: AbortSignal | undefined
-  /** Goes out alone: it carries header fields that are true of this message only. */
-  readonly isSingle: boolean
+  /** Producer fields, which are true of this message only: it goes out alone. */
+  readonly producer: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /** Bytes in one request; a message that is larger goes alone. */
@@ -122,7 +122,7 @@ function takeBatch(entries: Entry[]): readonly Waiting[] {
     if ('run' in entry) break
     const first = batch[0]?.append
     if (first !== undefined) {
-      const isAlone = first.isSingle || entry.append.isSingle
+      const isAlone = (first.producer ?? entry.append.producer) !== undefined
       const isOther = first.contentType !== entry.append.contentType
       if (isAlone || isOther || sizeBytes + entry.sizeBytes > MAX_BATCH_BYTES) break
     }

@@ -22,6 +22,7 @@ export {
   STREAM_TTL_HEADER,
   STREAM_UP_TO_DATE_HEADER,
 } from './constants.ts'
+export { DurableStream } from './durable-stream.ts'
 export {
   DurableStreamError,
   type DurableStreamErrorCode,
@@ -33,6 +34,15 @@ export {
   StaleEpochError,
   StreamClosedError,
 } from './errors.ts'
+export type {
+  AppendOptions,
+  CloseOptions,
+  CloseResult,
+  CreateOptions,
+  DurableStreamOptions,
+  HeadResult,
+} from './handle-options.ts'
+export { IdempotentProducer } from './idempotent-producer.ts'
 export type {
   BackoffOptions,
   HeadersRecord,
@@ -46,6 +56,8 @@ export type {
   StreamErrorHandler,
   StreamHandleOptions,
 } from './options.ts'
+export type { IdempotentProducerOptions } from './producer-options.ts'
+export type { WritableOptions } from './producer-writable.ts'
 export type {
   ByteChunk,
   JsonBatch,
@@ -55,3 +67,4 @@ export type {
   TextChunk,
 } from './read-options.ts'
 export { BackoffDefaults } from './retry-delay.ts'
+export { type UndeliveredMessages, undeliveredMessages } from './undelivered.ts'

@@ -6,6 +6,7 @@ import {
   PRODUCER_SEQ_HEADER,
   STREAM_CLOSED_HEADER,
 } from './constants.ts'
+import { drainBody } from './drain-body.ts'
 import { errorOfResponse } from './errors.ts'
 import type { ProducerAnswer } from './producer-state.ts'
 import { parseRetryAfterHeader } from './retry-delay.ts'
@@ -14,7 +15,7 @@ import { parseRetryAfterHeader } from './retry-delay.ts'
 export async function judgeResponse(response: Response, url: string, seq: number): Promise<ProducerAnswer> {
   const { status, ok, headers } = response
   if (ok) {
-    await drain(response)
+    await drainBody(response)
     if (status !== 204) return { kind: 'stored' }
     return { kind: 'duplicate', highestSeq: numberIn(headers, PRODUCER_SEQ_HEADER) }
   }
@@ -66,13 +67,4 @@ function isClosed(headers: Headers): boolean {
 function numberIn(headers: Headers, name: string): number | undefined {
   const text = headers.get(name)?.trim() ?? ''
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
-}
-
-/** Reads the body to its end, so that the connection can serve the next request. */
-async function drain(response: Response): Promise<void> {
-  try {
-    await response.arrayBuffer()
-  } catch {
-    // The status line said that the batch is stored; what breaks off after it changes nothing.
-  }
 }

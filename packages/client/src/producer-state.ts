@@ -363,7 +363,7 @@ function resume(state: ProducerState): ProducerState {
 }
 
 function assertSettled(state: ProducerState): void {
-  if (state.running > 0 || state.settled < state.sealed) throw new Error('batches are not settled yet')
+  if (state.settled < state.sealed) throw new Error('batches are not settled yet')
 }
 
 /** A server takes number 0 first in a new epoch, and with `autoClaim` the first answer may change the epoch. */

@@ -60,13 +60,16 @@ function named(error: Error, messages: UndeliveredMessages): Error {
 
 function describe({ firstIndex, lastIndex, count, mayBeStored, preview }: UndeliveredMessages): string {
   if (count === 0) return 'the stream is not closed'
-  const which = count === 1 ? `message ${firstIndex} was` : `${count} messages, ${firstIndex} to ${lastIndex}, were`
+  const which =
+    count === 1 ? `message ${firstIndex} was` : `${count} messages, ${firstIndex} to ${lastIndex}, were`
   const unsure = mayBeStored === 0 ? '' : `; ${mayBeStored} of them may be stored all the same`
   return `${which} not delivered${unsure}; first: ${preview[0] ?? ''}`
 }
 
 /** One failure is reported for several batches, each with a message of its own. */
 function copyOf(error: Error): Error {
+  // The message of a DOMException can't be changed, not even in a copy.
+  if (!Object.hasOwn(error, 'message')) return new Error(error.message, { cause: error })
   const copy: Error = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error))
   copy.cause = error
   return copy
