@@ -60,6 +60,14 @@ export interface CloseResult {
   finalOffset: Offset
 }
 
+/** What became of one append, for code that reports it. */
+export interface IdempotentAppendResult {
+  /** Offset after the message. */
+  offset: Offset
+  /** Whether the server had the message already. */
+  duplicate: boolean
+}
+
 /** What a stream says of itself, or that there is none. */
 export type HeadResult =
   | { exists: false }

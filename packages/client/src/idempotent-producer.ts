@@ -234,7 +234,9 @@ export class IdempotentProducer {
     const isRepeat = this.#pipeline.isFailed && ordinal === this.#pipeline.nextOrdinal - 1
     const batch = this.#closingBatch()
     if (isRepeat) {
+      // The loss of this batch was reported, and is open again.
       this.#flushedThrough = ordinal
+      this.#loss = undefined
       this.#pipeline.resume(batch)
     } else {
       this.#closeOrdinal = this.#pipeline.nextOrdinal

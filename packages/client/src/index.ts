@@ -41,6 +41,7 @@ export type {
   CreateOptions,
   DurableStreamOptions,
   HeadResult,
+  IdempotentAppendResult,
 } from './handle-options.ts'
 export { IdempotentProducer } from './idempotent-producer.ts'
 export type {

@@ -51,7 +51,7 @@ export interface ProducerLimits {
 
 /** Throws `BAD_REQUEST` for an id or a number that no server could accept. */
 export function checkProducer(producerId: string, options: IdempotentProducerOptions): ProducerLimits {
-  if (typeof producerId !== 'string' || producerId === '') throw badRequest('producerId is empty')
+  if (typeof producerId !== 'string' || producerId === '') throw badRequest('the producerId is empty')
   return {
     epoch: integer('epoch', options.epoch ?? 0, 0),
     maxBatchBytes: integer('maxBatchBytes', options.maxBatchBytes ?? 1_048_576, 1),
