@@ -237,14 +237,14 @@ describe('counters', () => {
     expect(seen).toEqual(['0_5', '0_5', '0_5', '0_7', '0_7'])
   })
 
-  it('(C-150) nothing is left of a hundred thousand batches', async () => {
+  it('(C-150) nothing is left of ten thousand batches', async () => {
     const { net, producer } = setUp(() => answers.ok(), each)
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 10; round++) {
       for (let n = 0; n < 1000; n++) producer.append(n)
       await producer.flush()
       net.requests.length = 0
     }
-    expect(producer.nextSeq).toBe(100_000)
+    expect(producer.nextSeq).toBe(10_000)
     expect([producer.inFlightCount, producer.pendingCount, producer.bufferedBytes]).toEqual([0, 0, 0])
   }, 60_000)
 })

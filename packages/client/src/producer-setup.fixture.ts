@@ -15,8 +15,16 @@ export interface Setup extends IdempotentProducerOptions {
   readonly handle?: Partial<DurableStreamOptions>
 }
 
+/** A producer with everything around it. */
+export interface ProducerSetup {
+  readonly net: ScriptedFetch
+  readonly stream: DurableStream
+  readonly errors: Error[]
+  readonly producer: IdempotentProducer
+}
+
 /** A producer on a scripted network, and the errors that it reports. */
-export function setUp(script: Script, { handle = {}, ...options }: Setup = {}) {
+export function setUp(script: Script, { handle = {}, ...options }: Setup = {}): ProducerSetup {
   const net = new ScriptedFetch(script)
   const backoffOptions = { initialDelay: 0, maxDelay: 0 }
   const stream = new DurableStream({

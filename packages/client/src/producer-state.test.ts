@@ -372,3 +372,12 @@ describe('a batch that can not be delivered', () => {
     )
   })
 })
+
+it('(C-150) remembers the batches in flight only, after a hundred thousand', () => {
+  let state = fresh
+  for (let ordinal = 0; ordinal < 100_000; ordinal++) {
+    state = reach(state, sealed, answered(ordinal, 'stored'))
+  }
+  expect(nextSeq(state)).toBe(100_000)
+  expect(JSON.stringify(state).length).toBeLessThan(400)
+})
