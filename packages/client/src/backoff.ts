@@ -37,26 +37,28 @@ export function createFetchWithBackoff(
       once ? { ...backoff, maxRetries: 0 } : backoff,
       method,
       signal ?? undefined,
+      (response) => response,
     )
   }
 }
 
 /**
  * The same with a request that is prepared anew for every attempt, so that headers and parameters are fresh. What
- * `prepare` throws is thrown on, without a retry.
+ * `prepare` throws is thrown on, without a retry. When `receive` fails, which reads the answer, so has the attempt.
  */
-export async function fetchUntilDone(
+export async function fetchUntilDone<T>(
   prepare: () => Promise<PreparedRequest>,
   backoff: ResolvedBackoff,
   method: string,
   signal: AbortSignal | undefined,
-): Promise<Response> {
+  receive: (response: Response) => T | Promise<T>,
+): Promise<T> {
   for (let retry = 0; ; retry++) {
     throwIfAborted(signal)
     const request = await prepare()
     throwIfAborted(signal)
-    const attempt = await tryOnce(request, method)
-    if (attempt.response !== undefined) return attempt.response
+    const attempt = await tryOnce(request, method, receive)
+    if (attempt.done) return attempt.received
     throwIfAborted(signal)
     backoff.onFailedAttempt?.()
     if (backoff.debug) console.debug(`Attempt ${retry + 1} at ${request.url} failed`, attempt.error)
@@ -65,27 +67,31 @@ export async function fetchUntilDone(
   }
 }
 
-type Attempt =
-  | { readonly response: Response }
+type Attempt<T> =
+  | { readonly done: true; readonly received: T }
   | {
-      readonly response?: undefined
+      readonly done: false
       readonly error: unknown
       readonly retryable: boolean
       readonly serverMinimum: number
     }
 
-async function tryOnce({ fetch, url, init }: PreparedRequest, method: string): Promise<Attempt> {
+async function tryOnce<T>(
+  { fetch, url, init }: PreparedRequest,
+  method: string,
+  receive: (response: Response) => T | Promise<T>,
+): Promise<Attempt<T>> {
   let response: Response
   try {
     response = await fetch(url, init)
+    if (response.ok) return { done: true, received: await receive(response) }
   } catch (error) {
-    return { error, retryable: true, serverMinimum: 0 }
+    return { done: false, error, retryable: true, serverMinimum: 0 }
   }
-  if (response.ok) return { response }
   const { status } = response
   const serverMinimum = parseRetryAfterHeader(response.headers.get('retry-after'), Date.now())
   const retryable = status < 400 || status >= 500 || status === 429
-  return { error: await errorOfResponse(response, url, method), retryable, serverMinimum }
+  return { done: false, error: await errorOfResponse(response, url, method), retryable, serverMinimum }
 }
 
 function isStream(body: unknown): boolean {

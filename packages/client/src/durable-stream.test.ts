@@ -361,3 +361,39 @@ describe('close and delete', () => {
     expect(net.requests.map(({ method }) => method)).toEqual(['DELETE', 'DELETE'])
   })
 })
+
+describe('stream', () => {
+  it('(C-116) merges headers and params, and passes every option on', async () => {
+    const own = new ScriptedFetch(() => answers.ok())
+    const { stream } = handle(() => answers.ok(), {
+      headers: { 'X-Tenant': 'handle', 'x-kept': 'kept' },
+      params: { tenant: 'handle', kept: 'kept' },
+    })
+    const response = await stream.stream({
+      headers: { 'x-tenant': 'call' },
+      params: { tenant: 'call' },
+      fetch: own.fetch,
+      offset: '0_5',
+      live: false,
+    })
+    const [request] = own.requests
+    const query = Object.fromEntries(new URL(request?.url ?? url).searchParams)
+    expect(query).toEqual({ tenant: 'call', kept: 'kept', offset: '0_5' })
+    expect(request?.headers.get('x-tenant')).toBe('call')
+    expect(request?.headers.get('x-kept')).toBe('kept')
+    response.cancel()
+  })
+
+  it("(C-116) uses the handle's fetch, back-off and error handler where the call has none", async () => {
+    const { net, stream } = handle((_, index) => answers.status(index === 0 ? 503 : 401), {
+      backoffOptions: { initialDelay: 0, maxRetries: 1 },
+      onError: () => {
+        net.become(() => answers.ok())
+        return { headers: { authorization: 'fresh' } }
+      },
+    })
+    const response = await stream.stream({ live: false })
+    expect(net.requests.map(({ headers }) => headers.get('authorization'))).toEqual([null, null, 'fresh'])
+    response.cancel()
+  })
+})

@@ -13,16 +13,22 @@ import {
   type HeadResult,
   rememberHandle,
 } from './handle-options.ts'
+import { warnIfUsingHttpInBrowser } from './http-warning.ts'
 import { IdempotentProducer } from './idempotent-producer.ts'
+import type { Untyped } from './options.ts'
 import { randomProducerId, type WritableOptions, writableOver } from './producer-writable.ts'
+import type { StreamOptions } from './read-options.ts'
 import {
   checkSignal,
   type Endpoint,
+  mergeRecords,
   type RequestParts,
   requireSuccess,
   sendOnce,
   toEndpoint,
 } from './request.ts'
+import { stream } from './stream.ts'
+import type { StreamResponse } from './stream-response.ts'
 import { appending, creation, headResult, producerHeaders, sendLinked } from './stream-writes.ts'
 
 /**
@@ -51,6 +57,7 @@ export class DurableStream {
     this.#options = options
     this.#endpoint = toEndpoint(options)
     this.url = String(options.url)
+    warnIfUsingHttpInBrowser(this.url, options.warnOnHttp)
     if (options.contentType !== undefined) this.contentType = options.contentType
     rememberHandle(this, options)
     this.#queue = new AppendQueue(
@@ -173,6 +180,25 @@ export class DurableStream {
       const headers = { 'content-type': type, [STREAM_CLOSED_HEADER]: 'true' }
       const response = await this.#send({ method: 'POST', headers, body }, options.signal)
       return { finalOffset: response.headers.get(STREAM_OFFSET_HEADER) ?? '' }
+    })
+  }
+
+  /**
+   * Opens a reading session on the stream; see the function `stream`. Headers and params are merged over the handle's;
+   * whatever else is left out is the handle's.
+   */
+  stream<TJson = Untyped>(options: Omit<StreamOptions, 'url'> = {}): Promise<StreamResponse<TJson>> {
+    const handle = this.#options
+    return stream<TJson>({
+      ...options,
+      url: handle.url,
+      headers: mergeRecords(true, handle.headers, options.headers),
+      params: mergeRecords(false, handle.params, options.params),
+      signal: options.signal ?? handle.signal,
+      fetch: options.fetch ?? handle.fetch,
+      backoffOptions: options.backoffOptions ?? handle.backoffOptions,
+      onError: options.onError ?? handle.onError,
+      warnOnHttp: options.warnOnHttp ?? handle.warnOnHttp,
     })
   }
 

@@ -22,6 +22,7 @@ export {
   STREAM_TTL_HEADER,
   STREAM_UP_TO_DATE_HEADER,
 } from './constants.ts'
+export { createFetchWithConsumedBody } from './consumed-body.ts'
 export { DurableStream } from './durable-stream.ts'
 export {
   DurableStreamError,
@@ -43,7 +44,9 @@ export type {
   HeadResult,
   IdempotentAppendResult,
 } from './handle-options.ts'
+export { _resetHttpWarningForTesting, warnIfUsingHttpInBrowser } from './http-warning.ts'
 export { IdempotentProducer } from './idempotent-producer.ts'
+export { asAsyncIterableReadableStream, type ReadableStreamAsyncIterable } from './iterable-stream.ts'
 export type {
   BackoffOptions,
   HeadersRecord,
@@ -68,4 +71,6 @@ export type {
   TextChunk,
 } from './read-options.ts'
 export { BackoffDefaults } from './retry-delay.ts'
+export { stream } from './stream.ts'
+export type { StreamResponse } from './stream-response.ts'
 export { type UndeliveredMessages, undeliveredMessages } from './undelivered.ts'

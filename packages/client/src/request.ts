@@ -75,7 +75,17 @@ export function badRequest(what: string): DurableStreamError {
  * parameters are resolved for each attempt. Resolves to a 2xx answer with its body unread.
  */
 export function send(endpoint: Endpoint, parts: RequestParts): Promise<Response> {
-  return fetchUntilDone(() => prepare(endpoint, parts), endpoint.backoff, parts.method, parts.signal)
+  return sendAndReceive(endpoint, parts, (response) => response)
+}
+
+/** The same up to what `receive` makes of the answer; when that fails, as a body that breaks off, so has the attempt. */
+export function sendAndReceive<T>(
+  endpoint: Endpoint,
+  parts: RequestParts,
+  receive: (response: Response) => T | Promise<T>,
+): Promise<T> {
+  const { method, signal } = parts
+  return fetchUntilDone(() => prepare(endpoint, parts), endpoint.backoff, method, signal, receive)
 }
 
 /** Makes a request once. Resolves to any answer with its body unread; throws what `fetch` throws. */
