@@ -84,7 +84,7 @@ export async function runExactlyOnce(options: RunOptions): Promise<RunReport> {
   }
 }
 
-/** About one request in four meets trouble. */
+/** About one request in three meets trouble. */
 function drawFault(drawn: number): Fault {
   const shares: readonly (readonly [Fault, number])[] = [
     ['request-lost', 0.04],

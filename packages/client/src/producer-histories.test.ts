@@ -59,8 +59,9 @@ class History {
     this.apply({ kind: 'waited' })
   }
 
+  /** Not before the first batch is settled: what happens to that one at once, nobody can tell. */
   rival(): void {
-    if (this.rivals++ < 3) this.server.rivalClaims()
+    if (this.state.settled > 0 && this.rivals++ < 3) this.server.rivalClaims()
   }
 
   restart(): void {

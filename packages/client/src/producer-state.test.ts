@@ -309,6 +309,17 @@ describe('the first batch of an epoch', () => {
     expect(written(stepProducer(again, older))).toBe('open e1 0/1 [sending] | send #0 as 1/0')
   })
 
+  it('(C-142) is sent under a new epoch when the epoch to begin with is old, though an attempt was lost', () => {
+    const again = reach(startProducer(claiming), sealed, lost, waited)
+    expect(written(stepProducer(again, answered(0, 'fenced')))).toBe('open e8 0/1 [sending] | send #0 as 8/0')
+  })
+
+  it('(C-140) is given up when a claim of its own went unanswered and was fenced', () => {
+    const again = reach(startProducer(claiming), sealed, answered(0, 'fenced'), lost, waited)
+    const outbid = { kind: 'answered', ordinal: 0, answer: { kind: 'fenced', epoch: 9 } } as const
+    expect(written(stepProducer(again, outbid))).toMatch(/lost 0\.\.1 \(1\?\) stale-epoch$/)
+  })
+
   it('(C-143) counts as stored without autoClaim, and looks suspicious', () => {
     expect(written(stepProducer(reach(fresh, sealed), older))).toBe(
       'open e0 1/1 [] | stored 0..1 | duplicate #0 suspicious',

@@ -303,9 +303,13 @@ function proceed(state: ProducerState, effects: readonly ProducerEffect[]): Prod
 /**
  * All requests of the old epoch are answered. The first batch that is not acknowledged decides: was it surely refused,
  * then so was every later one, and all can be renumbered. If nobody knows, a new number could store it twice.
+ *
+ * The epoch to begin with is mostly an old one, and a process that starts while the server does must get through: its
+ * first batch counts as refused all along, though another may have taken over just after it was stored.
  */
 function claim(state: ProducerState, fencedBy: number, effects: readonly ProducerEffect[]): ProducerStep {
-  if (state.sent[0]?.mayBeStored === true) {
+  const isFirstEver = state.epoch === state.rules.epoch && state.settled === 0
+  if (state.sent[0]?.mayBeStored === true && !isFirstEver) {
     const given = giveUp(state, { kind: 'stale-epoch', currentEpoch: fencedBy })
     return { state: given.state, effects: [...effects, ...given.effects] }
   }
