@@ -91,7 +91,9 @@ export class ModelNetwork {
     if (action === 'stray-arrives') return this.#arriveStray(pick)
     if (flight === undefined) return undefined
     if (action === 'arrives' || action === 'arrives-twice') {
-      flight.answer ??= this.#server.judge(flight.request)
+      if (flight.answer !== undefined) return undefined
+      flight.answer = this.#server.judge(flight.request)
+      // The copy comes right behind: one that waits until another verdict is due would belie the answer.
       if (action === 'arrives-twice') this.#server.judge(flight.request)
       return undefined
     }
