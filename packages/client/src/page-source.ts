@@ -193,8 +193,13 @@ export class PageSource {
 
   #setHidden(hidden: boolean): void {
     this.#apply({ type: hidden ? 'hide' : 'show' })
-    if (hidden) this.#scope?.abort()
-    else this.#onShown?.()
+    if (hidden) {
+      this.#scope?.abort()
+      // A fetch may forget about its signal once it has answered.
+      this.#connection?.cancel()
+    } else {
+      this.#onShown?.()
+    }
   }
 
   #leaveSse(why: string): void {

@@ -8,6 +8,7 @@ import type {
   ParamsRecord,
   SSEResilienceOptions,
   StreamErrorHandler,
+  Untyped,
 } from './options.ts'
 
 /** Options of `stream()`. */
@@ -51,7 +52,7 @@ export interface JsonBatchMeta {
 }
 
 /** JSON items that arrived together; there may be none. */
-export interface JsonBatch<T> extends JsonBatchMeta {
+export interface JsonBatch<T = Untyped> extends JsonBatchMeta {
   /** In stream order. */
   readonly items: readonly T[]
 }
