@@ -19,6 +19,7 @@ export type DurableStreamErrorCode =
   | 'MISSING_HEADERS'
   | 'NO_PROGRESS'
   | 'STREAM_CLOSED'
+  | 'BUFFER_FULL'
   | 'UNKNOWN'
 
 /** Marks the errors of other classes that also carry everything of a `FetchError`. */

@@ -23,6 +23,7 @@ export {
   STREAM_UP_TO_DATE_HEADER,
 } from './constants.ts'
 export { createFetchWithConsumedBody } from './consumed-body.ts'
+export { DurableStream } from './durable-stream.ts'
 export {
   DurableStreamError,
   type DurableStreamErrorCode,
@@ -34,7 +35,17 @@ export {
   StaleEpochError,
   StreamClosedError,
 } from './errors.ts'
+export type {
+  AppendOptions,
+  CloseOptions,
+  CloseResult,
+  CreateOptions,
+  DurableStreamOptions,
+  HeadResult,
+  IdempotentAppendResult,
+} from './handle-options.ts'
 export { _resetHttpWarningForTesting, warnIfUsingHttpInBrowser } from './http-warning.ts'
+export { IdempotentProducer } from './idempotent-producer.ts'
 export { asAsyncIterableReadableStream, type ReadableStreamAsyncIterable } from './iterable-stream.ts'
 export type {
   BackoffOptions,
@@ -49,6 +60,8 @@ export type {
   StreamErrorHandler,
   StreamHandleOptions,
 } from './options.ts'
+export type { IdempotentProducerOptions } from './producer-options.ts'
+export type { WritableOptions } from './producer-writable.ts'
 export type {
   ByteChunk,
   JsonBatch,
@@ -60,3 +73,4 @@ export type {
 export { BackoffDefaults } from './retry-delay.ts'
 export { stream } from './stream.ts'
 export type { StreamResponse } from './stream-response.ts'
+export { type UndeliveredMessages, undeliveredMessages } from './undelivered.ts'

@@ -106,7 +106,7 @@ export async function requireSuccess(
   throw await errorOfResponse(response, endpoint.url, method)
 }
 
-async function prepare(endpoint: Endpoint, parts: RequestParts): Promise<PreparedRequest> {
+export async function prepare(endpoint: Endpoint, parts: RequestParts): Promise<PreparedRequest> {
   const { method, body, signal, duplex, cache } = parts
   const headers = mergeHeaders(await resolveHeaders(endpoint.headers), parts.headers ?? {})
   const url = buildUrl(endpoint.url, await resolveParams(endpoint.params), parts.query ?? {})
