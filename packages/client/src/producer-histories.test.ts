@@ -121,7 +121,10 @@ function histories(actions: readonly Action[]): fc.Arbitrary<History> {
     maxInFlight: fc.integer({ min: 1, max: 5 }),
     maxRetries: fc.constantFrom(0, 2, Number.POSITIVE_INFINITY),
   })
-  const moves = fc.array(fc.tuple(fc.constantFrom(...calm, ...actions), fc.nat(9)), { maxLength: 120, size: 'max' })
+  const moves = fc.array(fc.tuple(fc.constantFrom(...calm, ...actions), fc.nat(9)), {
+    maxLength: 120,
+    size: 'max',
+  })
   return fc.tuple(rules, fc.constantFrom(0, 0, 1, 7), moves).map(([drawn, olderSeq, steps]) => {
     const history = new History(drawn, drawn.autoClaim ? olderSeq : 0)
     for (const [action, pick] of steps) history.act(action, pick)
