@@ -4,9 +4,11 @@ export const EXPORTED_VALUES: readonly string[] = [
   'BackoffDefaults',
   'CURSOR_QUERY_PARAM',
   'DURABLE_STREAM_PROTOCOL_QUERY_PARAMS',
+  'DurableStream',
   'DurableStreamError',
   'FetchBackoffAbortError',
   'FetchError',
+  'IdempotentProducer',
   'InvalidSignalError',
   'LIVE_QUERY_PARAM',
   'MissingStreamUrlError',
@@ -35,15 +37,24 @@ export const EXPORTED_VALUES: readonly string[] = [
   'createFetchWithBackoff',
   'createFetchWithConsumedBody',
   'stream',
+  'undeliveredMessages',
   'warnIfUsingHttpInBrowser',
 ]
 
 /** With an argument where one is needed. */
 export const EXPORTED_TYPES: readonly string[] = [
+  'AppendOptions',
   'BackoffOptions',
   'ByteChunk',
+  'CloseOptions',
+  'CloseResult',
+  'CreateOptions',
   'DurableStreamErrorCode',
+  'DurableStreamOptions',
+  'HeadResult',
   'HeadersRecord',
+  'IdempotentAppendResult',
+  'IdempotentProducerOptions',
   'JsonBatch',
   'JsonBatchMeta',
   'LegacyLiveMode',
@@ -60,4 +71,6 @@ export const EXPORTED_TYPES: readonly string[] = [
   'StreamOptions',
   'StreamResponse',
   'TextChunk',
+  'UndeliveredMessages',
+  'WritableOptions',
 ]
