@@ -36,8 +36,6 @@ export interface RequestParts {
   readonly signal?: AbortSignal | undefined
   /** For a body that is a stream. */
   readonly duplex?: 'half'
-  /** HTTP cache mode for this request. */
-  readonly cache?: RequestInit['cache']
 }
 
 /**
@@ -67,7 +65,9 @@ export function checkSignal(signal: unknown): void {
 
 /** An error of the caller's making, found before any request. */
 export function badRequest(what: string): DurableStreamError {
-  return new DurableStreamError(what.charAt(0).toUpperCase() + what.slice(1), 'BAD_REQUEST')
+  // A sentence, unless it begins with a name.
+  const sentence = /^[a-z]+ /.test(what) ? what.charAt(0).toUpperCase() + what.slice(1) : what
+  return new DurableStreamError(sentence, 'BAD_REQUEST')
 }
 
 /**
@@ -107,7 +107,7 @@ export async function requireSuccess(
 }
 
 export async function prepare(endpoint: Endpoint, parts: RequestParts): Promise<PreparedRequest> {
-  const { method, body, signal, duplex, cache } = parts
+  const { method, body, signal, duplex } = parts
   const headers = mergeHeaders(await resolveHeaders(endpoint.headers), parts.headers ?? {})
   const url = buildUrl(endpoint.url, await resolveParams(endpoint.params), parts.query ?? {})
   const init = {
@@ -116,7 +116,6 @@ export async function prepare(endpoint: Endpoint, parts: RequestParts): Promise<
     ...(body !== undefined && body !== null && { body }),
     ...(signal !== undefined && { signal }),
     ...(duplex !== undefined && { duplex }),
-    ...(cache !== undefined && { cache }),
   }
   return { fetch: endpoint.fetch ?? globalFetch, url, init }
 }
