@@ -3,6 +3,7 @@ import { DurableStreamError, FetchError, stream } from '@millrace/client'
 import { memoryStorage } from '@millrace/engine'
 import { createServer, type MillraceServer } from '@millrace/server'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { startCuttingProxy } from './cutting-proxy.ts'
 
 const json = { 'content-type': 'application/json' }
 const LIVE = ['long-poll', 'sse'] as const
@@ -161,6 +162,34 @@ describe.each(LIVE)('live by %s', (live) => {
     }
     await response.closed
     await vi.waitFor(() => expect(server.statistics()?.readers).toBe(0), { timeout: 15_000 })
+  })
+
+  it('connections that are reset lose nothing and repeat nothing (C-051)', PATIENT, async () => {
+    const url = await create()
+    let connections = 0
+    // Shorter and longer than a head, an event, a page; every fifth lives.
+    const proxy = await startCuttingProxy(server.port, () => {
+      connections++
+      return connections % 5 === 0 ? undefined : 150 + ((connections * 397) % 2600)
+    })
+    await append(url, JSON.stringify(numbers(0, 100).map(event)))
+    const response = await stream<{ n: number }>({
+      url: url.replace(server.url, proxy.url),
+      live,
+      backoffOptions: { initialDelay: 5, maxDelay: 20 },
+      sseResilience: { backoffBaseDelay: 5, backoffMaxDelay: 20, maxShortConnections: 1000 },
+    })
+    const seen: number[] = []
+    response.subscribeJson(({ items }) => {
+      for (const { n } of items) seen.push(n)
+    })
+    for (let n = 100; n < 200; n++) await append(url, JSON.stringify(event(n)))
+    await request(url, 'POST', { ...json, 'Stream-Closed': 'true' }, JSON.stringify(event(200)))
+    await response.closed
+    await proxy.close()
+
+    expect(proxy.cuts).toBeGreaterThan(3)
+    expect(seen).toEqual(numbers(0, 201))
   })
 
   it('a stream that is deleted ends the session with an error (C-085)', PATIENT, async () => {
