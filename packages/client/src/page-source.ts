@@ -137,7 +137,7 @@ export class PageSource {
   async #request(step: RequestStep): Promise<void> {
     const scope = linkSignals(this.#session)
     this.#scope = scope
-    await sleep(step.jitter ? Math.random() * step.waitMs : step.waitMs, scope.signal)
+    if (step.waitMs > 0) await sleep(step.jitter ? Math.random() * step.waitMs : step.waitMs, scope.signal)
     if (scope.signal.aborted) return
     const sentAtMs = Date.now()
     const parts: RequestParts = { method: 'GET', query: queryOf(step), signal: scope.signal }
