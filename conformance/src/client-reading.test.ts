@@ -7,7 +7,9 @@ import { startCuttingProxy } from './cutting-proxy.ts'
 
 const json = { 'content-type': 'application/json' }
 const LIVE = ['long-poll', 'sse'] as const
-const PATIENT = { timeout: 20_000 }
+const PATIENT = { timeout: 30_000 }
+
+vi.setConfig({ testTimeout: 30_000 })
 
 let server: MillraceServer
 let count = 0

@@ -176,7 +176,9 @@ describe('a producer', () => {
     expect(await itemsOf(stream)).toEqual([0, 1, 2].flatMap((run) => [0, 1].map((n) => ({ run, n }))))
   })
 
-  it('(C-140) loses and doubles nothing when another takes over in the middle of its batches', async () => {
+  it('(C-140) loses and doubles nothing when another takes over in the middle of its batches', {
+    timeout: 60_000,
+  }, async () => {
     const stream = await newStream()
     const options = { autoClaim: true, maxBatchBytes: 1 }
     const first = new IdempotentProducer(stream, 'shared', options)

@@ -3,7 +3,9 @@ import { createFetchWithBackoff } from './backoff.ts'
 import { createFetchWithConsumedBody } from './consumed-body.ts'
 import { DurableStreamError, FetchBackoffAbortError, FetchError } from './errors.ts'
 import { parseRetryAfterHeader, resolveBackoff, retryDelay } from './retry-delay.ts'
-import { hang, page, scriptedFetch } from './scripted-fetch.fixture.ts'
+import { hang, PATIENCE_MS, page, scriptedFetch } from './scripted-fetch.fixture.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/s'
 const fast = { initialDelay: 1, maxDelay: 1 }

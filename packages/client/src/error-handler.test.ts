@@ -7,10 +7,13 @@ import {
   dataEvent,
   events,
   hang,
+  PATIENCE_MS,
   page,
   scriptedFetch,
 } from './scripted-fetch.fixture.ts'
 import { stream } from './stream.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/v1/stream/orders'
 const backoffOptions = { initialDelay: 1, maxDelay: 1, maxRetries: 1 }

@@ -4,11 +4,15 @@ import {
   controlEvent,
   dataEvent,
   eventStream,
+  eventually,
   hang,
+  PATIENCE_MS,
   page,
   scriptedFetch,
 } from './scripted-fetch.fixture.ts'
 import { stream } from './stream.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/v1/stream/orders'
 
@@ -103,7 +107,7 @@ describe('a hidden page', () => {
     await settled()
     expect([items, script.requests.length]).toEqual([[1], 1])
     page1.show(false)
-    await vi.waitFor(() => expect(items).toEqual([1, 2]))
+    await eventually(() => expect(items).toEqual([1, 2]))
     response.cancel()
   })
 
@@ -116,7 +120,7 @@ describe('a hidden page', () => {
     for (const [i, connection] of [one, two, three].entries()) {
       await script.untilRequests(i + 2)
       connection.send(dataEvent(`[${i}]`) + controlEvent({ streamNextOffset: `1_${i}` }))
-      await vi.waitFor(() => expect(items).toHaveLength(i + 2))
+      await eventually(() => expect(items).toHaveLength(i + 2))
       if (connection === three) break
       page1.show(true)
       await connection.cancelled

@@ -13,6 +13,14 @@ export interface SentRequest {
 /** An answer, a network error, or what makes one of the request. */
 export type Answer = Response | Error | ((request: SentRequest) => Response | Promise<Response>)
 
+/** Machines that run tests may be slow: nothing is given up before this many milliseconds. */
+export const PATIENCE_MS = 20_000
+
+/** Waits until an assertion holds. */
+export function eventually(assertion: () => void): Promise<void> {
+  return vi.waitFor(assertion, { timeout: PATIENCE_MS, interval: 1 })
+}
+
 export interface ScriptedFetch {
   readonly fetch: typeof fetch
   readonly requests: readonly SentRequest[]
@@ -35,12 +43,9 @@ export function scriptedFetch(...answers: readonly Answer[]): ScriptedFetch {
     fetch: answer,
     requests,
     untilRequests: (count) =>
-      vi.waitFor(
-        () => {
-          if (requests.length < count) throw new Error(`${requests.length} of ${count} requests were made`)
-        },
-        { timeout: 10_000, interval: 1 },
-      ),
+      eventually(() => {
+        if (requests.length < count) throw new Error(`${requests.length} of ${count} requests were made`)
+      }),
   }
 }
 

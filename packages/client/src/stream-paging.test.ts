@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { StreamOptions } from './read-options.ts'
-import { hang, page, scriptedFetch, timeout } from './scripted-fetch.fixture.ts'
+import { eventually, hang, PATIENCE_MS, page, scriptedFetch, timeout } from './scripted-fetch.fixture.ts'
 import { stream } from './stream.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/v1/stream/orders'
 const backoffOptions = { initialDelay: 1, maxDelay: 1 }
@@ -178,7 +180,7 @@ describe('long-poll', () => {
     response.subscribeJson((batch) => {
       batches.push(batch)
     })
-    await vi.waitFor(() => expect(batches.length).toBeGreaterThanOrEqual(count))
+    await eventually(() => expect(batches.length).toBeGreaterThanOrEqual(count))
     return { response, batches }
   }
 

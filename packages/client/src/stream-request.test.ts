@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { DurableStreamError, FetchError, InvalidSignalError } from './errors.ts'
 import type { StreamOptions } from './read-options.ts'
-import { hang, page, scriptedFetch } from './scripted-fetch.fixture.ts'
+import { hang, PATIENCE_MS, page, scriptedFetch } from './scripted-fetch.fixture.ts'
 import { stream } from './stream.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/v1/stream/orders?tenant=7'
 const fast = { initialDelay: 1, maxDelay: 1 }

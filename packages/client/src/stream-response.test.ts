@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { StreamOptions } from './read-options.ts'
-import { type Answer, hang, page, scriptedFetch } from './scripted-fetch.fixture.ts'
+import { type Answer, eventually, hang, PATIENCE_MS, page, scriptedFetch } from './scripted-fetch.fixture.ts'
 import { stream } from './stream.ts'
 import type { StreamResponse } from './stream-response.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/v1/stream/orders'
 const backoffOptions = { initialDelay: 1, maxDelay: 1 }
@@ -158,7 +160,7 @@ describe('subscribers', () => {
       })
 
       await expect(closed).rejects.toBe(failure)
-      await vi.waitFor(() => expect(script.requests.at(-1)?.signal?.aborted).toBe(true))
+      await eventually(() => expect(script.requests.at(-1)?.signal?.aborted).toBe(true))
     },
   )
 
@@ -216,7 +218,7 @@ describe('failures that nobody looks at (C-087)', () => {
     process.on('unhandledRejection', unhandled)
     const { response } = await open([page('[1]', { offset: '0_1' }), refusal()])
     response.subscribeJson(() => undefined)
-    await vi.waitFor(() => expect(error).toHaveBeenCalledOnce())
+    await eventually(() => expect(error).toHaveBeenCalledOnce())
     await new Promise((resolve) => setTimeout(resolve, 5))
     process.off('unhandledRejection', unhandled)
 
@@ -232,7 +234,7 @@ describe('failures that nobody looks at (C-087)', () => {
     const onError = vi.fn()
     const second = await open([page('[1]', { offset: '0_1' }), refusal()], { onError })
     second.response.subscribeJson(() => undefined)
-    await vi.waitFor(() => expect(onError).toHaveBeenCalledOnce())
+    await eventually(() => expect(onError).toHaveBeenCalledOnce())
     await expect(second.response.closed).rejects.toMatchObject({ status: 404 })
 
     expect(error).not.toHaveBeenCalled()

@@ -6,12 +6,16 @@ import {
   dataEvent,
   eventStream,
   events,
+  eventually,
   hang,
+  PATIENCE_MS,
   page,
   scriptedFetch,
   timeout,
 } from './scripted-fetch.fixture.ts'
 import { stream } from './stream.ts'
+
+vi.setConfig({ testTimeout: PATIENCE_MS })
 
 const url = 'https://example.org/v1/stream/orders'
 const backoffOptions = { initialDelay: 1, maxDelay: 1 }
@@ -33,8 +37,7 @@ async function open(answers: readonly Answer[], options: Partial<StreamOptions> 
     ...options,
   })
   const batches: { readonly items: readonly unknown[] }[] = []
-  const until = (count: number) =>
-    vi.waitFor(() => expect(batches.length).toBeGreaterThanOrEqual(count), { timeout: 10_000 })
+  const until = (count: number) => eventually(() => expect(batches.length).toBeGreaterThanOrEqual(count))
   const subscribe = () =>
     response.subscribeJson((batch) => {
       batches.push(batch)
