@@ -28,6 +28,15 @@ export interface PublishedPackage {
 /** Builds and packs it. The caller removes it. */
 export async function publishPackage(): Promise<PublishedPackage> {
   const program = await mkdtemp(join(tmpdir(), 'millrace-client-'))
+  try {
+    return await publishInto(program)
+  } catch (error) {
+    await rm(program, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function publishInto(program: string): Promise<PublishedPackage> {
   // Apart, because npm can be told to leave out what a package wants to run by itself.
   await run('npm', ['run', 'prepack'], { cwd: source })
   const flags = ['--ignore-scripts', '--json', '--pack-destination', program]

@@ -21,7 +21,7 @@ beforeAll(async () => {
   published = await publishPackage()
 }, LONG_MS)
 
-afterAll(() => published.remove())
+afterAll(() => published?.remove())
 
 describe('the published package', () => {
   it('offers the same from ES modules and from CommonJS (C-001)', async () => {
