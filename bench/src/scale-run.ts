@@ -8,7 +8,7 @@ import { dropPageCache, makeDirectory, removeDirectory, spaceOf } from './data-d
 import { HttpConnection, type Origin } from './http-connection.ts'
 import { type MeasuredTable, mebibytes } from './measured-table.ts'
 import { median } from './percentile.ts'
-import { residentBytes, UsageMeter } from './process-usage.ts'
+import { ownResidentBytes, residentBytes, UsageMeter } from './process-usage.ts'
 import { forEachOver, requestText, streamPath, UnexpectedStatus } from './stream-client.ts'
 import { startTargetIn, type TargetName, type TargetProcess } from './target-process.ts'
 
@@ -26,13 +26,15 @@ export interface ScaleOptions {
 }
 
 /** How a server was stopped before it is started. */
-type Stop = 'clean' | 'clean, cold' | 'killed'
+type Stop = 'clean' | 'clean, cold' | 'killed' | 'killed, cold'
 
 interface Start {
   readonly after: Stop
   /** From the start of the process to the first answered read. */
   readonly startMs: number
   readonly residentMiB: number
+  /** Without pages of files. */
+  readonly ownMiB: number
   /** Journal records that were applied again. */
   readonly replayed: number
 }
@@ -73,13 +75,15 @@ async function start(
   options: ScaleOptions,
   after: Stop,
 ): Promise<{ server: TargetProcess; start: Start }> {
-  if (after === 'clean, cold') dropPageCache()
+  if (after.endsWith('cold')) dropPageCache()
   const startedMs = performance.now()
   const server = await startTargetIn(directory, options.target)
   await read(server.origin, pathOf(options.streams - 1))
   const startMs = performance.now() - startedMs
   const replayed = Number(/(\d+) writes replayed/.exec(server.greeting)?.[1] ?? 0)
-  return { server, start: { after, startMs, residentMiB: mebibytes(residentBytes(server.pid)), replayed } }
+  const residentMiB = mebibytes(residentBytes(server.pid))
+  const ownMiB = mebibytes(ownResidentBytes(server.pid))
+  return { server, start: { after, startMs, residentMiB, ownMiB, replayed } }
 }
 
 /** Appends to streams spread over all, crashes the server, starts it again, and reads everything back. */
@@ -88,6 +92,7 @@ async function crash(
   options: ScaleOptions,
   running: TargetProcess,
   round: number,
+  after: Stop,
 ): Promise<{ server: TargetProcess; start: Start; problems: readonly string[] }> {
   const count = Math.min(LOADED_STREAMS, options.streams)
   const step = Math.floor(options.streams / count)
@@ -104,7 +109,7 @@ async function crash(
   await load.run(requests)
   await running.kill()
   load.close()
-  const started = await start(directory, options, 'killed')
+  const started = await start(directory, options, after)
   const problems = load.failed === 0 ? [] : [`${load.failed} appends failed`, ...load.failures]
   // Where rounds meet in a stream, the ledger of one does not know the appends of the other.
   if (round < step) problems.push(...(await verifyAppends(started.server.origin, paths, load, FORMAT)))
@@ -122,6 +127,7 @@ async function measureStarts(
   const problems: string[] = []
   let server = running
   const kinds: readonly Stop[] = options.cold ? ['clean', 'clean, cold'] : ['clean']
+  const kills: readonly Stop[] = options.cold ? ['killed', 'killed, cold'] : ['killed']
   for (let round = 0; round < options.rounds; round += 1) {
     for (const after of kinds) {
       progress(`round ${round + 1} of ${options.rounds}: start after a ${after} stop`)
@@ -132,11 +138,13 @@ async function measureStarts(
       server = started.server
       starts.push(started.start)
     }
-    progress(`round ${round + 1} of ${options.rounds}: start after SIGKILL`)
-    const crashed = await crash(directory, options, server, round)
-    server = crashed.server
-    starts.push(crashed.start)
-    problems.push(...crashed.problems)
+    for (const [at, after] of kills.entries()) {
+      progress(`round ${round + 1} of ${options.rounds}: start after SIGKILL`)
+      const crashed = await crash(directory, options, server, round * kills.length + at, after)
+      server = crashed.server
+      starts.push(crashed.start)
+      problems.push(...crashed.problems)
+    }
   }
   await server.stop()
   return { starts, stopMs, problems }
@@ -148,14 +156,13 @@ function startRows(starts: readonly Start[]): string[][] {
     const all = starts.filter(({ after }) => after === kind)
     const seconds = all.map(({ startMs }) => startMs / 1000)
     const replayed = median(all.map((one) => one.replayed))
-    const suffix = kind === 'killed' ? `, ${replayed} writes in the journal` : ''
+    const journal = kind.startsWith('killed') ? `, ${replayed} writes in the journal` : ''
     const range = `${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)}`
+    const resident = median(all.map(({ residentMiB }) => residentMiB)).toFixed(0)
+    const own = median(all.map(({ ownMiB }) => ownMiB)).toFixed(0)
     return [
-      [`start after: ${kind}${suffix}`, `${median(seconds).toFixed(2)} s (${range})`],
-      [
-        `resident memory after it`,
-        `${median(all.map(({ residentMiB }) => residentMiB)).toFixed(0)} MiB (most: ${Math.max(...all.map(({ residentMiB }) => residentMiB)).toFixed(0)})`,
-      ],
+      [`start after: ${kind}${journal}`, `${median(seconds).toFixed(2)} s (${range})`],
+      ['resident memory after it', `${own} MiB, with pages of files ${resident} MiB`],
     ]
   })
 }
@@ -172,6 +179,7 @@ export async function measureScale(
     await create(server.origin, options)
     const usage = meter.finish()
     const residentMiB = mebibytes(residentBytes(server.pid))
+    const ownMiB = mebibytes(ownResidentBytes(server.pid))
     const { starts, stopMs, problems } = await measureStarts(directory, options, server, progress)
     const space = spaceOf(directory)
     const seconds = usage.wallMs / 1000
@@ -182,12 +190,15 @@ export async function measureScale(
         `${seconds.toFixed(1)} s (${(options.streams / seconds).toFixed(0)}/s)`,
       ],
       ['server CPU per creation', `${((usage.serverCpuMs * 1000) / options.streams).toFixed(1)} µs`],
-      ['resident memory after creating', `${residentMiB.toFixed(0)} MiB`],
+      [
+        'resident memory after creating',
+        `${ownMiB.toFixed(0)} MiB, with pages of files ${residentMiB.toFixed(0)} MiB`,
+      ],
       ['clean stop', `${(median(stopMs) / 1000).toFixed(2)} s`],
       ...startRows(starts),
       ['data directory, allocated', `${mebibytes(space.allocatedBytes).toFixed(0)} MiB`],
     ]
-    const values = { options, usage, residentMiB, stopMs, starts, space }
+    const values = { options, usage, residentMiB, ownMiB, stopMs, starts, space }
     return { title: `Scale: ${options.streams} streams`, rows, values, problems }
   } finally {
     removeDirectory(directory)

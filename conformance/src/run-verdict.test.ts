@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Requirement } from './requirement-list.ts'
 import { buildTable } from './requirement-table.ts'
 import type { RunReport, TestResult } from './run-report.ts'
-import { countTests, findProblems } from './run-verdict.ts'
+import { countTests, findProblems, skippedForWant } from './run-verdict.ts'
 import { executedTests, skippedGroup, skippedTests } from './suite-facts.ts'
 
 const row = 'conformance/src/node-memory.test.ts'
@@ -19,22 +19,26 @@ const cited: Requirement = { id: 'R-001', level: 'MUST', section: 'One', text: '
 const own: TestResult = { file: 'packages/engine/src/a.test.ts', title: 'R-002: works', status: 'passed' }
 
 interface Run {
-  readonly everyProgram?: boolean
   readonly tests?: readonly TestResult[]
   readonly brokenFiles?: RunReport['brokenFiles']
   readonly requirements?: readonly Requirement[]
   readonly suiteFiles?: readonly string[]
+  readonly requireAll?: boolean
 }
 
 function problemsOf({
   tests = suite,
   brokenFiles = [],
   requirements = [cited],
-  everyProgram = true,
   ...run
 }: Run): readonly string[] {
   const report = { tests, brokenFiles }
-  return findProblems(buildTable(requirements, report), report, run.suiteFiles ?? [row], everyProgram)
+  return findProblems(
+    buildTable(requirements, report),
+    report,
+    run.suiteFiles ?? [row],
+    run.requireAll ?? false,
+  )
 }
 
 test('a complete run has no problem', () => {
@@ -102,10 +106,13 @@ test('a skipped test of ours is a problem', () => {
   ])
 })
 
-test('a test that is skipped for want of a program is a note where programs may be missing', () => {
-  const tests: readonly TestResult[] = [...suite, { ...own, status: 'skipped' }]
-  const enforced = problemsOf({ tests, requirements: [cited], everyProgram: false })
-  expect(enforced).toEqual([])
+test('a skipped test of ours that lacks a program is named, and a problem where all have to run', () => {
+  const tests = [...suite, { ...own, title: 'traces (needs strace)', status: 'skipped' as const }]
+  const skipped = ['skipped: packages/engine/src/a.test.ts > traces (needs strace)']
+
+  expect(problemsOf({ tests })).toEqual([])
+  expect(skippedForWant({ tests, brokenFiles: [] })).toEqual(skipped)
+  expect(problemsOf({ tests, requireAll: true })).toEqual(skipped)
 })
 
 test('another skipped test of the published suite is a problem', () => {

@@ -13,23 +13,31 @@ export interface RunCounts {
 }
 
 /**
- * Everything that was wrong; empty for a good run. `suiteFiles` are the rows that have to be there. Tests that were
- * skipped because a program is missing count only if `everyProgram` is to be there.
+ * Everything that was wrong; empty for a good run. `suiteFiles` are the rows that have to be there. With `requireAll`
+ * a test that was skipped because a program is missing is a problem like every other.
  */
 export function findProblems(
   rows: readonly RequirementRow[],
   report: RunReport,
   suiteFiles: readonly string[],
-  everyProgram: boolean,
+  requireAll: boolean,
 ): readonly string[] {
   return [
     ...report.brokenFiles.map(({ file, message }) => `${file} failed: ${firstLine(message)}`),
     ...describeFailures(withStatus(report.tests, 'failed')),
     ...suiteFiles.flatMap((file) => suiteProblems(file, report)),
-    ...(everyProgram ? describeSkips(report) : []),
+    ...withStatus(report.tests, 'skipped')
+      .filter(isSkippedElsewhere)
+      .filter((test) => requireAll || !isForWant(test))
+      .map(describeSkip),
     ...citationProblems(rows, report),
     ...rows.filter(({ state }) => state === 'MISSING').map(describeMissing),
   ]
+}
+
+/** Tests that could not run here for want of a program; their titles say of which. */
+export function skippedForWant(report: RunReport): readonly string[] {
+  return withStatus(report.tests, 'skipped').filter(isForWant).map(describeSkip)
 }
 
 /** The counts of the closing line. */
@@ -68,11 +76,12 @@ function isSkippedElsewhere({ file, title }: TestResult): boolean {
   return !(isSuiteFile(file) && title.startsWith(`${skippedGroup} > `))
 }
 
-/** Tests that were skipped although the suite does not say so; their titles name the program that is missing. */
-export function describeSkips(report: RunReport): readonly string[] {
-  return withStatus(report.tests, 'skipped')
-    .filter(isSkippedElsewhere)
-    .map(({ file, title }) => `skipped: ${file} > ${title}`)
+function isForWant({ title }: TestResult): boolean {
+  return / \(needs [a-z]+\)$/.test(title)
+}
+
+function describeSkip({ file, title }: TestResult): string {
+  return `skipped: ${file} > ${title}`
 }
 
 /** The list and the suite have to name the same tests, or a renamed test would enforce nothing. */

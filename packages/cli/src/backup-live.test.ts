@@ -2,11 +2,13 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { BackupLoad, StreamClient, textOf } from './backup-load.fixture.ts'
 import {
   beginMillrace,
+  ON_BUN,
+  ON_NODE,
+  type Program,
   plainEnvironment,
   type RunningMillrace,
   runMillrace,
@@ -26,13 +28,12 @@ function newFolder(): string {
   return folder
 }
 
-const BUN = fileURLToPath(new URL('../../../node_modules/.bin/bun', import.meta.url))
 const RUNTIMES = [
-  ['Node', process.execPath],
-  ['Bun', BUN],
+  ['Node', ON_NODE],
+  ['Bun', ON_BUN],
 ] as const
 
-function serve(dataDir: string, runtime?: string): Promise<RunningMillrace> {
+function serve(dataDir: string, runtime?: Program): Promise<RunningMillrace> {
   return startMillrace(['serve', '--port', '0', '--data-dir', dataDir], {}, runtime)
 }
 

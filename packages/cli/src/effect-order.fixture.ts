@@ -1,258 +1,245 @@
 /**
- * The order of effects of the store, judged from the system calls of its process. What is durable is what a sync that
- * has ended covers; every rule asks whether something was durable before something else began.
+ * The order of effects that FORMAT.md promises, checked on the system calls of a real server: what is durable before
+ * what. Pure: calls in, broken promises out.
  */
-import type { SystemCall } from './system-calls.fixture.ts'
+import { namesIn, type SystemCall } from './system-calls.fixture.ts'
 
-/** What was wrong, and how much there was to judge: a trace without answers proves nothing. */
-export interface EffectReport {
+/** An append that a client saw acknowledged: bytes that occur nowhere else, and the offset of its answer. */
+export interface Acknowledged {
+  readonly marker: string
+  readonly nextOffset: string
+}
+
+/** What the rules found, and how often each had something to look at. */
+export interface OrderReport {
   readonly violations: readonly string[]
-  readonly answers: number
-  readonly blocks: number
-  readonly homeCommits: number
-  readonly retirements: number
-  readonly folderSyncs: number
+  readonly seen: {
+    readonly answers: number
+    /** Answers that were given before the bytes were synced; `file-fast` only. */
+    readonly earlyAnswers: number
+    readonly homeFlushes: number
+    readonly newBlockFiles: number
+    readonly retiredSegments: number
+    readonly newSegments: number
+  }
 }
 
-/** A promise of the durability modes that differ in when an append is answered. */
-export type AnswersAfter = 'sync' | 'write'
+/** Checks a whole trace. Writes, syncs, renames and removals of the data directory and of sockets have to be in it. */
+export function checkEffectOrder(
+  calls: readonly SystemCall[],
+  acknowledged: readonly Acknowledged[],
+  durability: 'file-durable' | 'file-fast',
+): OrderReport {
+  const trace = new Trace(calls)
+  const answers = checkAnswers(trace, acknowledged, durability)
+  const flushes = checkHome(trace)
+  const files = checkBlockFiles(trace)
+  const retired = checkRetired(trace, acknowledged)
+  const fresh = checkNewSegments(trace)
+  return {
+    violations: [
+      ...answers.violations,
+      ...checkBlocks(trace, acknowledged),
+      ...flushes.violations,
+      ...files.violations,
+      ...retired.violations,
+      ...fresh.violations,
+    ],
+    seen: {
+      answers: answers.count,
+      earlyAnswers: answers.early,
+      homeFlushes: flushes.count,
+      newBlockFiles: files.count,
+      retiredSegments: retired.count,
+      newSegments: fresh.count,
+    },
+  }
+}
 
-const JOURNAL = /\/journal\/[0-9]+\.seg$/
-const BLOCKS = /\/blocks\/[0-9]+\.blk$/
+interface Findings {
+  readonly violations: readonly string[]
+  readonly count: number
+}
+
+const SEGMENT = /\/journal\/\d{10}\.seg$/
+const BLOCK_FILE = /\/blocks\/\d{10}\.blk$/
 const HOME = /\/home\/data\.mdb$/
+const WRITES: ReadonlySet<string> = new Set(['write', 'writev', 'pwrite64', 'pwritev', 'pwritev2'])
+const SENDS: ReadonlySet<string> = new Set(['write', 'writev', 'sendto', 'sendmsg'])
+const SYNCS: ReadonlySet<string> = new Set(['fsync', 'fdatasync'])
 
-interface Written {
-  /** Position of the stream, or sequence of the record, that it goes up to. */
-  readonly upTo: number
-  readonly call: SystemCall
+class Trace {
+  readonly calls: readonly SystemCall[]
+  readonly writes: readonly SystemCall[]
+  readonly syncs: readonly SystemCall[]
+  readonly answers: readonly SystemCall[]
+  readonly renames: readonly SystemCall[]
+  readonly removals: readonly SystemCall[]
+  /** LMDB's last write of a transaction goes through a descriptor of its own, which syncs with each write. */
+  readonly homeFlushes: readonly SystemCall[]
+
+  constructor(calls: readonly SystemCall[]) {
+    const done = calls.filter(({ result }) => result >= 0)
+    this.calls = done
+    this.writes = done.filter(({ name }) => WRITES.has(name))
+    this.syncs = done.filter(({ name }) => SYNCS.has(name))
+    this.answers = calls.filter(({ name, args }) => SENDS.has(name) && args.includes('HTTP/1.1 '))
+    this.renames = done.filter(({ name }) => name.startsWith('rename'))
+    this.removals = done.filter(({ name }) => name.startsWith('unlink'))
+    this.homeFlushes = writesThatSync(done)
+  }
+
+  /** The first sync of a file or folder that begins after a call is over. */
+  syncAfter(call: SystemCall, path: string): SystemCall | undefined {
+    return this.syncs.find((sync) => sync.path === path && sync.begin > call.end)
+  }
+
+  /** Whether a write is on stable storage before something else begins. */
+  isSyncedBefore(write: SystemCall, other: SystemCall): boolean {
+    const sync = this.syncAfter(write, write.path)
+    return sync !== undefined && sync.end < other.begin
+  }
 }
 
-/** Judges the trace of a server that has exactly one stream, from its creation on. */
-export function judgeEffects(calls: readonly SystemCall[], answersAfter: AnswersAfter): EffectReport {
-  return new EffectJudge(calls, answersAfter).report()
+function writesThatSync(done: readonly SystemCall[]): readonly SystemCall[] {
+  const syncing = new Set<number>()
+  return done.filter(({ name, args, result, fd, path }) => {
+    if (name === 'openat') {
+      if (args.includes('O_DSYNC')) syncing.add(result)
+      else syncing.delete(result)
+    }
+    return WRITES.has(name) && HOME.test(path) && fd !== undefined && syncing.has(fd)
+  })
 }
 
-class EffectJudge {
-  readonly #calls: readonly SystemCall[]
-  readonly #violations: string[] = []
-  readonly #positions: readonly Written[]
-  readonly #sequences: readonly Written[]
-
-  constructor(calls: readonly SystemCall[], answersAfter: AnswersAfter) {
-    this.#calls = calls
-    const records = this.#writesTo(JOURNAL).flatMap((call) =>
-      recordsIn(call.bytes).map((record) => ({ call, ...record })),
-    )
-    this.#positions = records.map(({ call, position }) => ({ call, upTo: position }))
-    this.#sequences = records.map(({ call, sequence }) => ({ call, upTo: sequence }))
-    this.#judgeAnswers(answersAfter)
-    this.#judgeBlocks()
-    this.#judgeHome()
-    this.#judgeRetirements()
-    this.#judgeNewSegments()
-  }
-
-  report(): EffectReport {
-    return {
-      violations: this.#violations,
-      answers: this.#answers().length,
-      blocks: this.#blocks().length,
-      homeCommits: this.#writesTo(HOME).length,
-      retirements: this.#retirements().length,
-      folderSyncs: this.#calls.filter(({ name, path }) => name === 'fsync' && path.endsWith('/journal'))
-        .length,
+/** Rule 1: written, synced, answered. With `file-fast` written, answered, and synced some time. */
+function checkAnswers(
+  trace: Trace,
+  acknowledged: readonly Acknowledged[],
+  durability: 'file-durable' | 'file-fast',
+): Findings & { readonly early: number } {
+  const violations: string[] = []
+  let early = 0
+  for (const { marker, nextOffset } of acknowledged) {
+    const write = journalWrite(trace, marker)
+    const answer = trace.answers.find(({ args }) => args.includes(`Stream-Next-Offset: ${nextOffset}`))
+    if (write === undefined || answer === undefined) {
+      violations.push(`${marker}: ${write ? 'its answer' : 'its write to the journal'} is not in the trace`)
+      continue
+    }
+    if (write.end > answer.begin) violations.push(`${marker} was answered before it was in the journal`)
+    const sync = trace.syncAfter(write, write.path)
+    if (sync === undefined) violations.push(`${marker} was never synced`)
+    const isEarly = sync === undefined || sync.end > answer.begin
+    if (isEarly) early++
+    if (isEarly && durability === 'file-durable') {
+      violations.push(`${marker} was answered before it was synced`)
     }
   }
+  return { violations, count: acknowledged.length, early }
+}
 
-  #judgeAnswers(answersAfter: AnswersAfter): void {
-    for (const { position, call } of this.#answers()) {
-      const write = this.#positions.find(({ upTo }) => upTo === position)?.call
-      if (write === undefined) this.#blame(call, `position ${position} was answered and never written`)
-      else if (write.ended >= call.began)
-        this.#blame(call, `position ${position} was answered before it was written`)
-      else if (answersAfter === 'sync' && !this.#isSynced(write, call.began)) {
-        this.#blame(call, `position ${position} was answered before it was synced`)
-      }
-    }
-  }
+/** Rule 2: blocks hold only what the journal would give again. */
+function checkBlocks(trace: Trace, acknowledged: readonly Acknowledged[]): readonly string[] {
+  return acknowledged.flatMap(({ marker }) => {
+    const block = blockWrite(trace, marker)
+    const write = journalWrite(trace, marker)
+    if (block === undefined || write === undefined || trace.isSyncedBefore(write, block)) return []
+    return [`${marker} was in a block before its record was synced`]
+  })
+}
 
-  /** A block holds only what the journal has for good. */
-  #judgeBlocks(): void {
-    for (const { to, call } of this.#blocks()) {
-      const write = this.#positions.find(({ upTo }) => upTo >= to)?.call
-      if (write === undefined || !this.#isSynced(write, call.began)) {
-        this.#blame(call, `a block up to position ${to} was written before the journal was synced`)
-      }
-    }
-  }
-
-  /** The home names only blocks that are there for good, in files whose names are. */
-  #judgeHome(): void {
-    const blockWrites = this.#writesTo(BLOCKS)
-    const created = this.#calls.filter(
-      ({ name, path, text }) => name.startsWith('open') && BLOCKS.test(path) && text.includes('O_CREAT'),
-    )
-    for (const commit of this.#writesTo(HOME)) {
-      for (const write of blockWrites) {
-        if (write.ended < commit.began && !this.#isSynced(write, commit.began)) {
-          this.#blame(commit, `the home was written before ${write.path} was synced`)
-        }
-      }
-      for (const file of created) {
-        const isUsed = blockWrites.some(({ path, ended }) => path === file.path && ended < commit.began)
-        if (isUsed && !this.#isFolderSynced('/blocks', file, commit.began)) {
-          this.#blame(commit, `the home was written before the name of ${file.path} was synced`)
-        }
-      }
-    }
-  }
-
-  /** A segment goes when the home that holds its records is flushed, and its going is synced. */
-  #judgeRetirements(): void {
-    const flushed = this.#flushedHomes()
-    for (const call of this.#retirements()) {
-      const [, segment = ''] = /"[^"]*\/(journal\/[0-9]+\.seg)"/.exec(call.text) ?? []
-      const last = Math.max(
-        0,
-        ...this.#sequences.filter((one) => one.call.path.endsWith(segment)).map(({ upTo }) => upTo),
+/** Rule 2: the home names blocks that are synced, and its last write follows the sync of its pages. */
+function checkHome(trace: Trace): Findings {
+  const flushes = new Set(trace.homeFlushes)
+  const checked = trace.writes
+    .filter(({ path }) => BLOCK_FILE.test(path) || HOME.test(path))
+    .filter((write) => !flushes.has(write))
+    .map((write) => ({ ...write, syncedAt: trace.syncAfter(write, write.path)?.end }))
+  const violations = [...flushes].flatMap((flush) =>
+    checked
+      .filter(
+        ({ begin, syncedAt = Number.POSITIVE_INFINITY }) => begin < flush.begin && syncedAt > flush.begin,
       )
-      const applied = Math.max(
-        0,
-        ...flushed.filter(({ atOrBefore }) => atOrBefore < call.began).map((one) => one.applied),
-      )
-      if (applied < last)
-        this.#blame(call, `${segment} went with record ${last}, the flushed home had ${applied}`)
-      if (!this.#isFolderSynced('/journal', call, Number.POSITIVE_INFINITY))
-        this.#blame(call, `the going of ${segment} was never synced`)
-    }
-  }
+      .map(({ path }) => `the home was flushed before a write to ${path} was synced`),
+  )
+  return { violations, count: flushes.size }
+}
 
-  /** Records land only in a segment whose content and name are there for good. */
-  #judgeNewSegments(): void {
-    for (const [path, first] of firstRecords(this.#sequences)) {
-      const naming = this.#calls
-        .filter(
-          (call) => call.name.startsWith('rename') && call.text.includes(path) && call.ended < first.began,
-        )
-        .at(-1)
-      const isNamed = naming === undefined || this.#isFolderSynced('/journal', naming, first.began)
-      if (!isNamed) this.#blame(first, `a record landed in ${path} before its name was synced`)
-    }
-  }
+/** Rule 2: a new block file's entry is durable before the home is flushed that may name it. */
+function checkBlockFiles(trace: Trace): Findings {
+  const created = trace.calls.filter(
+    (call) =>
+      call.name === 'openat' && call.args.includes('O_CREAT') && BLOCK_FILE.test(namesIn(call)[0] ?? ''),
+  )
+  const violations = created.flatMap((call) => {
+    const path = namesIn(call)[0] ?? ''
+    const first = trace.writes.find((write) => write.path === path && write.args.includes('"BLK1'))
+    const flush = first && trace.homeFlushes.find(({ begin }) => begin > first.end)
+    const sync = trace.syncAfter(call, folderOf(path))
+    if (flush === undefined || (sync !== undefined && sync.end < flush.begin)) return []
+    return [`the home was flushed before the folder entry of ${path} was synced`]
+  })
+  return { violations, count: created.length }
+}
 
-  #blame(call: SystemCall, sentence: string): void {
-    this.#violations.push(`line ${call.began + 1}: ${sentence}`)
-  }
-
-  /** Whether a sync of the same file began after a write had ended, and ended before a place. */
-  #isSynced(write: SystemCall, before: number): boolean {
-    return this.#calls.some(
-      ({ name, path, began, ended }) =>
-        (name === 'fdatasync' || name === 'fsync') &&
-        path === write.path &&
-        began > write.ended &&
-        ended < before,
-    )
-  }
-
-  #isFolderSynced(folder: string, change: SystemCall, before: number): boolean {
-    return this.#calls.some(
-      ({ name, path, began, ended }) =>
-        name === 'fsync' && path.endsWith(folder) && began > change.ended && ended < before,
-    )
-  }
-
-  #writesTo(pattern: RegExp): readonly SystemCall[] {
-    return this.#calls.filter(({ name, path }) => /^p?writev?(?:64)?2?$/.test(name) && pattern.test(path))
-  }
-
-  #answers(): readonly { readonly position: number; readonly call: SystemCall }[] {
-    return this.#calls.flatMap((call) => {
-      if (!/^write|^send/.test(call.name) || !call.path.startsWith('socket:')) return []
-      return [
-        ...call.bytes
-          .toString('latin1')
-          .matchAll(/HTTP\/1\.1 20[04][\s\S]*?Stream-Next-Offset: [0-9]{16}_([0-9]{16})/g),
-      ].map(([, position]) => ({ position: Number(position), call }))
+/** Rule 3: a segment goes when all of it is in blocks and home, and its name is gone before it is used again. */
+function checkRetired(trace: Trace, acknowledged: readonly Acknowledged[]): Findings {
+  const gone = [...trace.renames, ...trace.removals].filter((call) => SEGMENT.test(namesIn(call)[0] ?? ''))
+  const violations = gone.flatMap((call) => {
+    const segment = namesIn(call)[0] ?? ''
+    const early = acknowledged.filter(({ marker }) => {
+      const write = journalWrite(trace, marker)
+      return write?.path === segment && !isApplied(trace, marker, call)
     })
-  }
-
-  #blocks(): readonly { readonly to: number; readonly call: SystemCall }[] {
-    return this.#writesTo(BLOCKS).flatMap((call) => blocksIn(call.bytes).map((to) => ({ to, call })))
-  }
-
-  #retirements(): readonly SystemCall[] {
-    return this.#calls.filter(({ name, text }) => {
-      if (name.startsWith('unlink')) return /\/journal\/[0-9]+\.seg"/.test(text)
-      return (
-        name.startsWith('rename') &&
-        /\/journal\/[0-9]+\.seg", (?:AT_FDCWD<[^>]*>, )?"[^"]*\/journal\/spare"/.test(text)
-      )
-    })
-  }
-
-  /** LMDB writes pages, syncs them, then writes a root through a descriptor that syncs by itself. */
-  #flushedHomes(): readonly { readonly applied: number; readonly atOrBefore: number }[] {
-    const synchronous = new Set(
-      this.#calls
-        .filter(
-          ({ name, path, text }) => name.startsWith('open') && HOME.test(path) && text.includes('O_DSYNC'),
-        )
-        .map(({ descriptor }) => descriptor),
+    const sync = trace.syncAfter(call, folderOf(segment))
+    const reuse = trace.writes.find(
+      (write) => write.path.endsWith('/journal/spare') && write.begin > call.end,
     )
-    let applied = 0
-    return this.#writesTo(HOME).flatMap((call) => {
-      applied = appliedIn(call.bytes) ?? applied
-      return synchronous.has(call.descriptor) ? [{ applied, atOrBefore: call.ended }] : []
-    })
-  }
+    const isReusedEarly = reuse !== undefined && (sync === undefined || sync.end > reuse.begin)
+    return [
+      ...early.map(({ marker }) => `${segment} went before ${marker} was in a block that the home names`),
+      ...(sync === undefined ? [`the folder of ${segment} was not synced when it had gone`] : []),
+      ...(isReusedEarly ? [`${segment} was written to again before its name was gone for good`] : []),
+    ]
+  })
+  return { violations, count: gone.length }
 }
 
-function firstRecords(written: readonly Written[]): ReadonlyMap<string, SystemCall> {
-  const first = new Map<string, SystemCall>()
-  for (const { call } of written) if (!first.has(call.path)) first.set(call.path, call)
-  return first
+/** Section "Journal segment": allocated, synced, and entered in its folder before a record lands in it. */
+function checkNewSegments(trace: Trace): Findings {
+  const made = trace.renames.filter((call) => SEGMENT.test(namesIn(call)[1] ?? ''))
+  const violations = made.flatMap((call) => {
+    const [spare = '', segment = ''] = namesIn(call)
+    const prepared = trace.writes.filter(({ path, begin }) => path === spare && begin < call.begin)
+    const record = trace.writes.find(({ path, begin }) => path === segment && begin > call.begin)
+    const isPrepared = prepared.every((write) => trace.isSyncedBefore(write, call))
+    const sync = trace.syncAfter(call, folderOf(segment))
+    const isEntered = record === undefined || (sync !== undefined && sync.end < record.begin)
+    return [
+      ...(isPrepared ? [] : [`${segment} got its name before it was synced`]),
+      ...(isEntered ? [] : [`${segment} got a record before its folder entry was synced`]),
+    ]
+  })
+  return { violations, count: made.length }
 }
 
-/** The records of a journal write, as FORMAT.md draws them: where each leaves the one stream there is. */
-function recordsIn(bytes: Buffer): readonly { readonly sequence: number; readonly position: number }[] {
-  const records: { sequence: number; position: number }[] = []
-  // A segment's header and its allocation come before any record.
-  if (bytes.toString('latin1', 0, 6) === 'MILLRJ') return records
-  for (let at = 0; at + 32 <= bytes.length && bytes.readUInt32LE(at) > 0; ) {
-    const bodyBytes = bytes.readUInt32LE(at)
-    const meta = bytes.toString('utf8', at + 32, at + 32 + bytes.readUInt32LE(at + 12))
-    const rows = JSON.parse(meta) as readonly (readonly unknown[])[]
-    const ends = rows
-      .filter(([kind]) => kind !== 't')
-      .map((row) => Number(row[5]) + Math.max(0, Number(row[7])))
-    records.push({ sequence: bytes.readUInt32LE(at + 16), position: Math.max(0, ...ends) })
-    at += Math.ceil((32 + bodyBytes) / 8) * 8
-  }
-  return records
+function journalWrite(trace: Trace, marker: string): SystemCall | undefined {
+  return trace.writes.find(({ path, args }) => SEGMENT.test(path) && args.includes(marker))
 }
 
-/** Where the blocks of a write end. */
-function blocksIn(bytes: Buffer): readonly number[] {
-  const ends: number[] = []
-  for (
-    let at = 0;
-    at + 32 <= bytes.length && bytes.toString('latin1', at, at + 4) === 'BLK1';
-    at += bytes.readUInt32LE(at + 8)
-  ) {
-    ends.push(bytes.readUInt32LE(at + 24) + bytes.readUInt32LE(at + 12))
-  }
-  return ends
+function blockWrite(trace: Trace, marker: string): SystemCall | undefined {
+  return trace.writes.find(({ path, args }) => BLOCK_FILE.test(path) && args.includes(marker))
 }
 
-/** The applied sequence in a page of the home, by LMDB's layout of a node: sizes, key, value. */
-function appliedIn(bytes: Buffer): number | undefined {
-  const key = Buffer.from('m/applied')
-  let found: number | undefined
-  for (let at = bytes.indexOf(key); at >= 8; at = bytes.indexOf(key, at + 1)) {
-    const valueBytes = bytes.readUInt16LE(at - 8) + bytes.readUInt16LE(at - 6) * 65_536
-    const value = bytes.toString('latin1', at + key.length + 4, at + key.length + valueBytes)
-    if (/^[0-9]+$/.test(value)) found = Math.max(found ?? 0, Number(value))
-  }
-  return found
+/** In a block that was synced, with a flush of the home after that, all of it before something else begins. */
+function isApplied(trace: Trace, marker: string, other: SystemCall): boolean {
+  const block = blockWrite(trace, marker)
+  const sync = block && trace.syncAfter(block, block.path)
+  const flush = sync && trace.homeFlushes.find(({ begin }) => begin > sync.end)
+  return flush !== undefined && flush.end < other.begin
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
 }

@@ -1,198 +1,176 @@
-/** A client of a server that is killed: the only writer of its streams, and its memory of what it was told. */
+/**
+ * A client of the kill rounds: the only writer of its streams, one request at a time. What it does next is drawn
+ * from its own random numbers; what it knows afterwards is its history, and at most one request without an answer.
+ */
+import {
+  append,
+  close,
+  contentType,
+  create,
+  fork,
+  type Message,
+  type Operation,
+  type Request,
+  remove,
+  type StreamFacts,
+  type Style,
+  type World,
+} from './kill-history.fixture.ts'
 
-/** What a client knows of one stream. An operation whose answer never came may have happened or not. */
-interface KnownStream {
-  readonly path: string
-  /** Numbers of acknowledged appends, in order. */
-  readonly acknowledged: number[]
-  /** Sent, but not answered. */
-  readonly unknown: Set<number>
-  created: boolean
-  closed: Certainty
-  deleted: Certainty
-  /** For a fork: its source, and the numbers that it inherited. */
-  readonly source: string | undefined
-  readonly inherited: readonly number[]
+/** Streams beyond this are deleted, and begun again at the same path. */
+const MOST_MESSAGES = 300
+const MOST_BYTES = 1024 * 1024
+/** Bytes that one message adds at most. */
+const LARGEST = 256 * 1024
+
+/** An offset that the server gave out, and the number of messages before it. */
+export interface KnownOffset {
+  readonly count: number
+  readonly offset: string
 }
 
-type Certainty = 'no' | 'maybe' | 'yes'
-
-/** One message: its number says how long its padding is, so that a torn one shows. */
-interface Message {
-  readonly n: number
-  readonly pad: string
+/** An answer that is no error of the connection. */
+export interface Answer {
+  readonly status: number
+  readonly nextOffset: string | undefined
 }
 
-const JSON_TYPE = { 'content-type': 'application/json' }
-const PADDINGS = [0, 20, 300, 300, 300, 4000, 70_000]
+/** Sends a request; rejects if no answer comes. */
+export async function send(url: string, { method, path, headers, body }: Request): Promise<Answer> {
+  const response = await fetch(url + path, { method, headers, ...(body !== undefined && { body }) })
+  const nextOffset = response.headers.get('stream-next-offset') ?? undefined
+  await response.arrayBuffer()
+  return { status: response.status, nextOffset }
+}
 
-/** A client that appends, closes, deletes and forks, one request after the other. */
+/** One client and its history. */
 export class KillClient {
-  readonly #name: string
-  readonly #usesProducer: boolean
-  readonly #random: () => number
-  readonly #streams: KnownStream[] = []
-  #next = 0
-  #seq = 0
+  readonly path: string
+  readonly forkPath: string
+  readonly style: Style
+  readonly random: () => number
+  world: World = new Map()
+  /** Sent, and not answered when the server died. */
+  pending: Operation | undefined
+  /** Offsets of the present incarnation of each path. */
+  readonly offsets: Map<string, KnownOffset[]> = new Map()
+  /** Answers that break a promise. */
+  readonly violations: string[] = []
+  /** How often each operation was acknowledged. */
+  readonly done: Map<string, number> = new Map()
+  #number = 0
+  #incarnation = 0
 
   constructor(index: number, random: () => number) {
-    this.#name = `/v1/stream/kill/${index}`
-    this.#usesProducer = index % 2 === 0
-    this.#random = random
-    this.#begin(undefined)
+    const kind = (['json', 'json', 'binary', 'text'] as const)[index % 4] ?? 'json'
+    this.style = { kind, usesProducer: index % 4 === 0 || index % 4 === 2 }
+    this.path = `/v1/stream/kill/${index}`
+    this.forkPath = `${this.path}/fork`
+    this.random = random
   }
 
-  /** The stream that is written to at the moment. */
-  get path(): string {
-    return this.#current().path
-  }
-
-  get acknowledged(): number {
-    return this.#streams.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0)
-  }
-
-  /** Works until it is told to stop or the server is gone. */
-  async work(url: string, isOver: () => boolean): Promise<void> {
-    try {
-      while (!isOver()) await this.#act(url)
-    } catch (error) {
-      // The server was killed: what is unknown was noted before it was sent.
-      if (error instanceof WrongAnswer) throw error
+  /** One operation after the other until the server is gone; tells of each that was acknowledged. */
+  async load(url: string, onDone: () => void): Promise<void> {
+    for (;;) {
+      const operation = this.#choose()
+      this.pending = operation
+      let answer: Answer
+      try {
+        answer = await send(url, operation.request)
+      } catch {
+        // The server was killed: whether it was done shows after the next start.
+        return
+      }
+      // It is stopping, and says so: the request may have been too late.
+      if (answer.status === 503) return
+      if (answer.status !== operation.status) {
+        this.violations.push(`${describe(operation)} was answered ${answer.status}`)
+        return
+      }
+      this.settle(operation, answer.nextOffset)
+      onDone()
     }
   }
 
-  /** What is wrong with the streams as a server has them. */
-  async check(url: string): Promise<readonly string[]> {
-    const found: string[] = []
-    for (const stream of this.#streams) found.push(...(await checkStream(url, stream)))
-    return found
+  /** Takes an operation as done. */
+  settle(operation: Operation, nextOffset: string | undefined): void {
+    const { path } = operation.request
+    const before = this.world.get(path)
+    this.world = operation.after
+    this.pending = undefined
+    this.done.set(operation.name, (this.done.get(operation.name) ?? 0) + 1)
+    const facts = this.world.get(path)
+    if (facts?.incarnation !== before?.incarnation) this.offsets.set(path, [])
+    if (facts !== undefined && nextOffset !== undefined) this.learn(path, facts, nextOffset)
   }
 
-  async #act(url: string): Promise<void> {
-    const stream = this.#current()
-    if (!stream.created) {
-      const fork = stream.source === undefined ? undefined : { 'stream-forked-from': stream.source }
-      await send(url, 'PUT', stream.path, { ...JSON_TYPE, ...fork }, [201, 200])
-      stream.created = true
-      return
+  /** Remembers what an offset means. */
+  learn(path: string, facts: StreamFacts, offset: string): void {
+    const known = this.offsets.get(path) ?? []
+    const count = facts.messages.length
+    if (known.at(-1)?.count !== count) known.push({ count, offset })
+    this.offsets.set(path, known)
+  }
+
+  #choose(): Operation {
+    const { world, path, forkPath, style, random } = this
+    const main = world.get(path)
+    if (main === undefined) {
+      const messages = this.#messages(Math.floor(random() * 3))
+      const closes = random() < 0.05
+      return create(world, path, style.kind, messages, closes, ++this.#incarnation)
     }
-    const draw = this.#random()
-    if (stream.closed !== 'no') await this.#closeAndGoOn(url, stream)
-    else if (stream.deleted !== 'no' || draw < 0.01) await this.#deleteAndGoOn(url, stream)
-    else if (draw < 0.02) await this.#closeAndGoOn(url, stream)
-    else if (draw < 0.03 && stream.unknown.size === 0) this.#begin(stream)
-    else await this.#append(url, stream)
+    const isForked = world.has(forkPath)
+    if (main.isHidden || (isForked && random() < 0.3)) return this.#chooseForFork()
+    const start = this.#anyOffset(path)
+    if (!isForked && start !== undefined && random() < 0.05) {
+      return fork(world, path, forkPath, start, ++this.#incarnation)
+    }
+    const isLarge = main.messages.length > MOST_MESSAGES || sizeOf(main) > MOST_BYTES
+    if (main.isClosed || isLarge || random() < 0.01) return remove(world, path, forkPath)
+    return this.#chooseWrite(path)
   }
 
-  async #append(url: string, stream: KnownStream): Promise<void> {
-    // A producer repeats what was not answered; others leave it and go on with the next number.
-    const [repeated] = this.#usesProducer ? stream.unknown : []
-    const n = repeated ?? this.#next++
-    stream.unknown.add(n)
-    const padding = PADDINGS[n % PADDINGS.length] ?? 0
-    const headers: Record<string, string> = { ...JSON_TYPE }
-    if (this.#usesProducer) {
-      headers['producer-id'] = 'p'
-      headers['producer-epoch'] = '0'
-      headers['producer-seq'] = String(stream.acknowledged.length)
-    } else headers['stream-seq'] = String(n).padStart(12, '0')
-    await send(url, 'POST', stream.path, headers, [200, 204], JSON.stringify({ n, pad: 'x'.repeat(padding) }))
-    stream.unknown.delete(n)
-    stream.acknowledged.push(n)
+  #chooseForFork(): Operation {
+    const { world, forkPath, random } = this
+    const facts = world.get(forkPath)
+    const isOver = facts === undefined || facts.isClosed || sizeOf(facts) > 2 * MOST_BYTES
+    return isOver || random() < 0.15 ? remove(world, forkPath, forkPath) : this.#chooseWrite(forkPath)
   }
 
-  async #closeAndGoOn(url: string, stream: KnownStream): Promise<void> {
-    stream.closed = 'maybe'
-    await send(url, 'POST', stream.path, { 'stream-closed': 'true' }, [204])
-    stream.closed = 'yes'
-    this.#begin(undefined)
+  #chooseWrite(path: string): Operation {
+    const { world, style, random } = this
+    if (random() < 0.01) return close(world, path)
+    return append(world, path, style, this.#messages(1 + Math.floor(random() ** 4 * 4)), random() < 0.01)
   }
 
-  async #deleteAndGoOn(url: string, stream: KnownStream): Promise<void> {
-    const wasTried = stream.deleted === 'maybe'
-    stream.deleted = 'maybe'
-    await send(url, 'DELETE', stream.path, {}, wasTried ? [204, 404, 410] : [204])
-    stream.deleted = 'yes'
-    this.#begin(undefined)
+  #messages(count: number): readonly Message[] {
+    return Array.from({ length: count }, () => ({ number: this.#number++, size: this.#size() }))
   }
 
-  /** Goes on with another stream, new or a fork; the one before stays as it is. */
-  #begin(source: KnownStream | undefined): void {
-    this.#streams.push({
-      path: `${this.#name}/${this.#seq++}`,
-      acknowledged: [],
-      unknown: new Set(),
-      created: false,
-      closed: 'no',
-      deleted: 'no',
-      source: source?.path,
-      inherited: source === undefined ? [] : [...source.inherited, ...source.acknowledged],
-    })
+  /** Mostly small, sometimes as large as a request may be expected to be. */
+  #size(): number {
+    const draw = this.random()
+    const most = draw < 0.02 ? LARGEST : draw < 0.1 ? 8 * 1024 : 300
+    return Math.floor(this.random() * most)
   }
 
-  #current(): KnownStream {
-    const stream = this.#streams.at(-1)
-    if (stream === undefined) throw new Error('a client has a stream')
-    return stream
+  #anyOffset(path: string): KnownOffset | undefined {
+    const known = this.offsets.get(path) ?? []
+    return known[Math.floor(this.random() * known.length)]
   }
 }
 
-/** An answer that no state of the stream explains. */
-class WrongAnswer extends Error {
-  override readonly name = 'WrongAnswer'
+/** An operation in the words of a report. */
+export function describe({ name, request }: Operation): string {
+  return `${name} (${request.method} ${request.path} with ${request.body?.length ?? 0} bytes, ${JSON.stringify(request.headers)})`
 }
 
-async function send(
-  url: string,
-  method: string,
-  path: string,
-  headers: Readonly<Record<string, string>>,
-  expected: readonly number[],
-  body?: string,
-): Promise<Response> {
-  const response = await fetch(`${url}${path}`, { method, headers, ...(body !== undefined && { body }) })
-  if (!expected.includes(response.status)) {
-    throw new WrongAnswer(`${method} ${path} was answered ${response.status}: ${await response.text()}`)
-  }
-  return response
+/** The media type decides which live modes carry the bytes as they are. */
+export function isReadable(client: KillClient, mode: 'sse' | 'long-poll' | 'catch-up'): boolean {
+  return mode !== 'sse' || contentType(client.style.kind) !== 'application/octet-stream'
 }
 
-/** Everything acknowledged is there once and in order; what else is there was sent, once, and never answered. */
-async function checkStream(url: string, stream: KnownStream): Promise<readonly string[]> {
-  const { path } = stream
-  const response = await fetch(`${url}${path}?offset=-1`)
-  if (response.status === 404 || response.status === 410) {
-    const mayBeGone = !stream.created || stream.deleted !== 'no'
-    return mayBeGone ? [] : [`${path} is gone (${response.status})`]
-  }
-  if (response.status !== 200) return [`${path} is answered ${response.status}: ${await response.text()}`]
-  if (stream.deleted === 'yes') return [`${path} was deleted and is back`]
-  const messages = await allMessages(url, path, response)
-  const numbers = messages.map(({ n }) => n)
-  const known = new Set([...stream.inherited, ...stream.acknowledged, ...stream.unknown])
-  const present = new Set(numbers)
-  const torn = messages.filter(({ n, pad }) => pad.length !== (PADDINGS[n % PADDINGS.length] ?? 0))
-  const lost = [...stream.inherited, ...stream.acknowledged].filter((n) => !present.has(n))
-  const isClosed = (await fetch(`${url}${path}`, { method: 'HEAD' })).headers.get('stream-closed') === 'true'
-  return [
-    ...lost.map((n) => `${path}: ${n} was acknowledged and is lost`),
-    ...numbers.filter((n) => !known.has(n)).map((n) => `${path}: ${n} was never sent`),
-    ...torn.map(({ n }) => `${path}: ${n} is torn`),
-    ...(isAscending(numbers) ? [] : [`${path}: out of order or doubled: ${numbers.join(' ')}`]),
-    ...(stream.closed === 'yes' && !isClosed ? [`${path} was closed and is open`] : []),
-    ...(stream.closed === 'no' && isClosed ? [`${path} is closed, and nobody closed it`] : []),
-  ]
-}
-
-async function allMessages(url: string, path: string, first: Response): Promise<readonly Message[]> {
-  const messages: Message[] = []
-  for (let response = first; ; ) {
-    messages.push(...(JSON.parse(await response.text()) as readonly Message[]))
-    if (response.headers.has('stream-up-to-date')) return messages
-    response = await fetch(`${url}${path}?offset=${response.headers.get('stream-next-offset') ?? ''}`)
-  }
-}
-
-function isAscending(numbers: readonly number[]): boolean {
-  return numbers.every((n, at) => at === 0 || (numbers[at - 1] ?? 0) < n)
+function sizeOf({ messages }: StreamFacts): number {
+  return messages.reduce((sum, { size }) => sum + size, 0)
 }

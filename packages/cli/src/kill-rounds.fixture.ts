@@ -1,62 +1,73 @@
-/** A real server under load, killed with SIGKILL again and again and started on the same directory. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+/**
+ * A real server under load, killed with SIGKILL again and again and started on the same directory. Everything is
+ * drawn from one seed: what is written, and when and how the server is killed. (When a request arrives is up to the
+ * machine, so a seed gives the same kind of run, not the same run.)
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { verifyStore } from '@millrace/storage-file'
+import { checkClient, checkSighting } from './kill-check.fixture.ts'
 import { KillClient } from './kill-client.fixture.ts'
-import { KillReader } from './kill-reader.fixture.ts'
-import { plainEnvironment, type RunningMillrace, startMillrace } from './millrace-process.fixture.ts'
+import { type Sighting, watchStream } from './kill-reader.fixture.ts'
+import {
+  ON_BUN,
+  ON_NODE,
+  type Program,
+  type RunningMillrace,
+  SMALL_ON_BUN,
+  SMALL_ON_NODE,
+  startAndKill,
+  startMillrace,
+} from './millrace-process.fixture.ts'
+
+const CLIENTS = 16
+const KINDS = ['load', 'start', 'stop'] as const
+
+/** When a kill comes: under load, while the server starts, or while it stops. */
+export type KillKind = (typeof KINDS)[number]
+
+/** What a run is made of. */
+export interface KillPlan {
+  readonly kills: number
+  readonly storage: 'file-durable' | 'file-fast'
+  readonly seed: number
+  /** What the servers run on; Node unless given. */
+  readonly runtime?: 'node' | 'bun'
+  /** Told where the data of a run that went wrong was left. Without it nothing is left. */
+  readonly onLeft?: (dataDir: string) => void
+  /** Told after each kill and the checks that follow it. */
+  readonly onKill?: (report: KillReport) => void
+  /** Called with the data directory while no server runs on it. */
+  readonly onDead?: (dataDir: string) => void
+}
 
 /** What the rounds found wrong, and how much there was to find. */
 export interface KillReport {
   readonly violations: readonly string[]
-  readonly acknowledged: number
-  readonly seenBytes: number
-  readonly kills: number
+  readonly kills: Readonly<Record<KillKind, number>>
+  /** Acknowledged operations by name. */
+  readonly acknowledged: Readonly<Record<string, number>>
+  /** Requests that were under way at a kill, and of those the ones that turned out to be done. */
+  readonly unanswered: { readonly all: number; readonly done: number }
+  /** Pieces of streams that readers had seen and that were looked for afterwards. */
+  readonly sightings: number
+  /** Writes that starts read back from the journal. */
+  readonly replayed: number
+  /** Number of the newest block file: how far checkpoints have come. */
+  readonly blockFiles: number
 }
 
-/** What to run. */
-export interface KillPlan {
-  readonly kills: number
-  readonly storage: string
-  /** The same number makes the same moments. */
-  readonly seed: number
-  /** Told after every kill and check. */
-  onRound?(round: number, violations: number): void
-}
-
-const CLIENTS = 16
-/** Small limits make checkpoints, retired segments and rewritten block files happen between two kills. */
-const SMALL = fileURLToPath(new URL('./traced-server.fixture.ts', import.meta.url))
-  .replace('/src/', '/dist/')
-  .replace(/ts$/, 'js')
-
-/** Kills a loaded server, at moments drawn by the seed, and checks all histories after each start. */
-export async function killRounds(plan: KillPlan): Promise<KillReport> {
-  const random = seeded(plan.seed)
-  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
-  const clients = Array.from({ length: CLIENTS }, (_, i) => new KillClient(i, seeded(plan.seed * 100 + i)))
-  const readers = clients.map((_, i) => new KillReader(i % 3 === 0 ? 'sse' : 'long-poll'))
-  const violations: string[] = []
-  try {
-    for (let round = 0; round <= plan.kills; round++) {
-      const server = await startOn(dataDir, plan.storage, round % 2 === 1)
-      for (const one of [...clients, ...readers]) violations.push(...(await one.check(server.url)))
-      plan.onRound?.(round, violations.length)
-      if (round === plan.kills) await server.stop('SIGTERM')
-      else await loadAndKill(server, clients, readers, 100 + random() * 400)
-      violations.push(...(await damageIn(dataDir)))
-    }
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true })
+/** Numbers from 0 to 1 that look random and are the same for the same seed. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    // mulberry32
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
-  const acknowledged = clients.reduce((sum, client) => sum + client.acknowledged, 0)
-  const seenBytes = readers.reduce((sum, reader) => sum + reader.receivedBytes, 0)
-  return { violations, acknowledged, seenBytes, kills: plan.kills }
 }
 
 /** What a kill leaves may be unfinished, but is not damaged. */
@@ -65,60 +76,139 @@ async function damageIn(dataDir: string): Promise<readonly string[]> {
   return findings.filter(({ severity }) => severity === 'error').map((finding) => JSON.stringify(finding))
 }
 
-/** Moments that look random and are the same in every run. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
+/** Kills a loaded server as often as planned, and compares it with all histories after each start. */
+export async function killRounds(plan: KillPlan): Promise<KillReport> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
+  let isGood = false
+  try {
+    const report = await new KillRun(plan, dataDir).all()
+    isGood = report.violations.length === 0
+    return report
+  } finally {
+    if (isGood || plan.onLeft === undefined) rmSync(dataDir, { recursive: true, force: true })
+    else plan.onLeft(dataDir)
   }
 }
 
-type Killable = Pick<RunningMillrace, 'url' | 'stop' | 'signal'>
+class KillRun {
+  readonly #plan: KillPlan
+  readonly #dataDir: string
+  readonly #args: readonly string[]
+  readonly #random: () => number
+  readonly #clients: readonly KillClient[]
+  readonly #violations: string[] = []
+  readonly #kills = { load: 0, start: 0, stop: 0 }
+  #sightings: readonly Sighting[] = []
+  #sightingsChecked = 0
+  #unanswered = 0
+  #unansweredDone = 0
+  #replayed = 0
 
-/** The command as people run it, and every other time the same server with a store of small limits. */
-async function startOn(dataDir: string, storage: string, isSmall: boolean): Promise<Killable> {
-  if (!isSmall) return startMillrace(['serve', '--port', '0', '--storage', storage, '--data-dir', dataDir])
-  const child = spawn(process.execPath, [SMALL, dataDir, storage], {
-    env: plainEnvironment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exit = once(child, 'exit')
-  return {
-    url: await urlOf(child),
-    signal: (signal) => child.kill(signal),
-    async stop(signal) {
-      child.kill(signal)
-      await exit
-      return { code: child.exitCode, signal: child.signalCode, stdout: '', stderr: '' }
-    },
+  constructor(plan: KillPlan, dataDir: string) {
+    this.#plan = plan
+    this.#dataDir = dataDir
+    this.#args = ['serve', '--port', '0', '--storage', plan.storage, '--data-dir', this.#dataDir]
+    this.#random = seededRandom(plan.seed)
+    this.#clients = Array.from(
+      { length: CLIENTS },
+      (_, index) => new KillClient(index, seededRandom(plan.seed * 1000 + index)),
+    )
+  }
+
+  async all(): Promise<KillReport> {
+    for (let round = 0; ; round++) {
+      const server = await startMillrace(this.#args, {}, this.#program(round))
+      this.#replayed += replayedBy(server)
+      await this.#check(server.url)
+      if (round > 0) this.#plan.onKill?.(this.#report())
+      if (round >= this.#plan.kills || this.#violations.length > 0) {
+        await server.stop()
+        return this.#report()
+      }
+      await this.#loadAndKill(server, round)
+    }
+  }
+
+  /** The usual sizes and small ones in turn, on one directory. */
+  #program(round: number): Program {
+    if (this.#plan.runtime === 'bun') return round % 2 === 0 ? SMALL_ON_BUN : ON_BUN
+    return round % 2 === 0 ? SMALL_ON_NODE : ON_NODE
+  }
+
+  async #loadAndKill(server: RunningMillrace, round: number): Promise<void> {
+    const random = this.#random
+    const draw = random()
+    const kind: KillKind = draw < 0.6 ? 'load' : draw < 0.8 ? 'start' : 'stop'
+    let isOver = false
+    let left = Math.ceil(20 + random() * 150)
+    let isLoaded = (): void => undefined
+    const enough = new Promise<void>((resolve) => {
+      isLoaded = resolve
+    })
+    const onDone = (): void => {
+      if (--left === 0) isLoaded()
+    }
+    const loads = Promise.all(this.#clients.map((client) => client.load(server.url, onDone)))
+    const watches = this.#clients.map((client) =>
+      watchStream(server.url, client, client.random, () => isOver),
+    )
+    await Promise.race([enough, loads])
+    await sleep(random() * 20)
+    if (kind === 'stop') {
+      server.signal('SIGTERM')
+      await sleep(random() * 40)
+    }
+    server.signal('SIGKILL')
+    isOver = true
+    await loads
+    this.#sightings = (await Promise.all(watches)).flat()
+    await server.stop('SIGKILL')
+    this.#violations.push(...(await damageIn(this.#dataDir)))
+    this.#plan.onDead?.(this.#dataDir)
+    // The server that finds out what happened is killed as well, somewhere between its first step and its greeting.
+    if (kind === 'start') await startAndKill(this.#program(round + 1), this.#args, 80 + random() * 300)
+    this.#kills[kind]++
+  }
+
+  async #check(url: string): Promise<void> {
+    for (const client of this.#clients) {
+      if (client.pending !== undefined) this.#unanswered++
+      const { violations, wasDone } = await checkClient(url, client)
+      if (wasDone) this.#unansweredDone++
+      this.#violations.push(...violations, ...client.violations.splice(0))
+    }
+    const byPath = new Map(this.#clients.map((client) => [client.path, client]))
+    for (const sighting of this.#sightings) {
+      const client = byPath.get(sighting.path)
+      if (client === undefined) continue
+      this.#violations.push(...(await checkSighting(url, client, sighting)))
+      this.#sightingsChecked++
+    }
+    this.#sightings = []
+  }
+
+  #report(): KillReport {
+    const acknowledged: Record<string, number> = {}
+    for (const { done } of this.#clients) {
+      for (const [name, count] of done) acknowledged[name] = (acknowledged[name] ?? 0) + count
+    }
+    const blocks = readdirSync(join(this.#dataDir, 'blocks')).map((name) => Number.parseInt(name, 10))
+    return {
+      violations: this.#violations,
+      kills: { ...this.#kills },
+      acknowledged,
+      unanswered: { all: this.#unanswered, done: this.#unansweredDone },
+      sightings: this.#sightingsChecked,
+      replayed: this.#replayed,
+      blockFiles: Math.max(0, ...blocks),
+    }
   }
 }
 
-async function urlOf(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error('no output')
-  for await (const line of createInterface({ input: child.stdout })) return line.split(' ')[1] ?? ''
-  throw new Error('the server did not start')
+function replayedBy(server: RunningMillrace): number {
+  return Number(/Recovered: (\d+) writes/.exec(server.output().stdout)?.[1] ?? 0)
 }
 
-async function loadAndKill(
-  server: Killable,
-  clients: readonly KillClient[],
-  readers: readonly KillReader[],
-  afterMs: number,
-): Promise<void> {
-  let isOver = false
-  const work = clients.flatMap((client, i) => [
-    client.work(server.url, () => isOver),
-    readers[i]?.follow(
-      server.url,
-      () => client.path,
-      () => isOver,
-    ),
-  ])
-  await new Promise((resolve) => setTimeout(resolve, afterMs))
-  server.signal('SIGKILL')
-  isOver = true
-  await Promise.all(work)
-  await server.stop('SIGKILL')
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -1,77 +1,59 @@
-/** What `strace -f -y -xx` wrote, as calls that begin and end in an order. */
+/** Reads what `strace -f -y` writes: one event a system call, with when it began and when it was over. Pure. */
 
-/** One system call: `began` and `ended` are places in one order of everything that was seen. */
+/** A system call; begin and end are line numbers of the trace, which is in the order in which things happened. */
 export interface SystemCall {
   readonly name: string
-  readonly began: number
-  /** Infinite if the process ended first. */
-  readonly ended: number
-  /** The file of its first argument, or its paths; empty for others. */
+  readonly begin: number
+  /** Infinity for a call that the trace does not see the end of. */
+  readonly end: number
+  /** Number and path of the open file that it works on. */
+  readonly fd: number | undefined
   readonly path: string
-  /** Flags and such, as written. */
-  readonly text: string
-  /** The descriptor of its first argument, or the one that it opened. */
-  readonly descriptor: number | undefined
-  /** The bytes that it wrote, as far as strace shows them. */
-  readonly bytes: Buffer
+  /** Everything between the brackets, as strace prints it. */
+  readonly args: string
+  readonly result: number
 }
 
-const BEGUN = /^([0-9]+) +([a-z0-9_]+)\((.*)$/
-const RESUMED = /^([0-9]+) +<\.\.\. ([a-z0-9_]+) resumed>(.*)$/
-const UNFINISHED = ' <unfinished ...>'
-
-/** Reads a trace; calls that failed are left out. */
-export function parseTrace(trace: string): readonly SystemCall[] {
+/** The calls of a trace in the order in which they began. */
+export function parseTrace(text: string): readonly SystemCall[] {
   const calls: SystemCall[] = []
-  const underWay = new Map<string, { readonly began: number; readonly text: string }>()
-  for (const [at, line] of trace.split('\n').entries()) {
-    const resumed = RESUMED.exec(line)
-    if (resumed) {
-      const [, thread = '', name = '', rest = ''] = resumed
-      const begun = underWay.get(`${thread} ${name}`)
-      underWay.delete(`${thread} ${name}`)
-      if (begun) calls.push(...callOf(name, begun.began, at, begun.text + rest))
-      continue
+  const unfinished = new Map<string, { readonly at: number; readonly text: string; readonly name: string }>()
+  for (const [at, line] of text.split('\n').entries()) {
+    const [, thread = '', rest = ''] = /^(\d+) +(.*)$/.exec(line) ?? []
+    const resumed = /^<\.\.\. (\w+) resumed>(.*)$/.exec(rest)
+    const started = /^(\w+)\((.*)$/.exec(rest)
+    if (resumed !== null) {
+      const begun = unfinished.get(thread)
+      unfinished.delete(thread)
+      if (begun !== undefined) calls.push(toCall(begun.name, begun.at, at, begun.text + resumed[2]))
+    } else if (started?.[1] !== undefined) {
+      const [, name, after = ''] = started
+      const begun = /^(.*) <unfinished \.\.\.>$/.exec(after)
+      if (begun?.[1] === undefined) calls.push(toCall(name, at, at, after))
+      else unfinished.set(thread, { at, name, text: begun[1] })
     }
-    const [, thread = '', name = '', rest = ''] = BEGUN.exec(line) ?? []
-    if (name === '') continue
-    if (rest.endsWith(UNFINISHED)) {
-      underWay.set(`${thread} ${name}`, { began: at, text: rest.slice(0, -UNFINISHED.length) })
-    } else calls.push(...callOf(name, at, at, rest))
   }
-  for (const [key, { began, text }] of underWay) {
-    calls.push(...callOf(key.split(' ')[1] ?? '', began, Number.POSITIVE_INFINITY, `${text}) = 0`))
-  }
-  return calls.sort((a, b) => a.began - b.began)
-}
-
-function callOf(name: string, began: number, ended: number, text: string): readonly SystemCall[] {
-  const result = /\) += (-?[0-9]+)(?:<([^>]*)>)?/.exec(text)
-  if (result === null || result[1]?.startsWith('-')) return []
-  const isOpening = name.startsWith('open')
-  const [, descriptor, path] = /^([0-9]+)<([^>]*)>/.exec(text) ?? []
-  return [
-    {
-      name,
-      began,
-      ended,
-      text: plain(text),
-      path: plain((isOpening ? result[2] : path) ?? ''),
-      descriptor: isOpening ? Number(result[1]) : descriptor === undefined ? undefined : Number(descriptor),
-      bytes: writtenBytes(text),
-    },
-  ]
-}
-
-/** Every string of a call, one after the other: one for `write`, as many as there are for `writev`. */
-function writtenBytes(text: string): Buffer {
-  const strings = [...text.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, hex = '']) =>
-    hex.replaceAll('\\x', ''),
+  const open = [...unfinished.values()].map(({ at, name, text: begun }) =>
+    toCall(name, at, Number.POSITIVE_INFINITY, begun),
   )
-  return Buffer.from(strings.join(''), 'hex')
+  return [...calls, ...open].sort((a, b) => a.begin - b.begin)
 }
 
-/** Names are written in hexadecimal too. */
-function plain(text: string): string {
-  return text.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+/** The quoted strings among the arguments, such as the two names of a rename. */
+export function namesIn({ args }: SystemCall): readonly string[] {
+  return [...args.matchAll(/"([^"]*)"/g)].map(([, name = '']) => name)
+}
+
+function toCall(name: string, begin: number, end: number, text: string): SystemCall {
+  const [, args = text, result = '-1'] = /^(.*)\) +=\s(-?\d+)/.exec(text) ?? []
+  const [, fd, path = ''] = /^(\d+)<([^>]*)>/.exec(args) ?? []
+  return {
+    name,
+    begin,
+    end,
+    fd: fd === undefined ? undefined : Number(fd),
+    path,
+    args,
+    result: Number(result),
+  }
 }

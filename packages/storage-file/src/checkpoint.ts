@@ -6,6 +6,7 @@
  * The home need not be changed in one transaction: each holds a stream's state together with its blocks, and replay
  * skips a change whose stream in the home is already past it. So a crash between two of them is harmless.
  */
+import type { AppendUnit, MemoryStream } from '@millrace/engine'
 import { dueAtMs, ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
 import type { Block } from './block-codec.ts'
 import { cutIntoBlocks, isWorthMerging, type Run } from './block-cutter.ts'
@@ -46,6 +47,10 @@ export interface CheckpointContext {
 
 /** Streams handled between two yields; their last blocks are read at the same time. */
 const STREAMS_PER_TURN = 25
+/** Blocks of one stream written between two yields. */
+const BLOCKS_PER_TURN = 8
+/** Units of one stream looked at between two yields. */
+const UNITS_PER_TURN = 5000
 
 /** Writes a layer down; resolves when all of it is in blocks and home for good. */
 export async function writeLayer(context: CheckpointContext, layer: Layer): Promise<void> {
@@ -180,17 +185,27 @@ class LayerWriter {
       id,
       from: bytes.from,
       to: bytes.tail,
-      units: [...bytes.units()],
+      units: await this.#unitsOf(bytes),
       bytes: (from, to) => Buffer.concat(bytes.read({ id, from, to })),
     }
     if (last !== undefined) this.#drop(blockKey(id, last.place.to), last.place)
     const run = last === undefined ? fresh : joinRun(last.block, fresh)
+    let count = 0
     for (const block of cutIntoBlocks(run, this.#context.limits.blockBytes)) {
       const place = await this.#context.blocks.add(block)
       this.#changes.push([blockKey(id, place.to), encodePlace(place)])
       this.#use(place.file, place.sizeBytes, place.sizeBytes)
+      if (++count % BLOCKS_PER_TURN === 0) await this.#context.yieldTurn()
     }
     return run.to
+  }
+
+  async #unitsOf(bytes: MemoryStream): Promise<readonly AppendUnit[]> {
+    const units: AppendUnit[] = []
+    for (const unit of bytes.units()) {
+      if (units.push(unit) % UNITS_PER_TURN === 0) await this.#context.yieldTurn()
+    }
+    return units
   }
 
   async #lastToMerge(id: StreamId, from: number, to: number): Promise<LastBlock | undefined> {

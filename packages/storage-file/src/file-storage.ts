@@ -35,13 +35,14 @@ const clock: Clock = {
 
 /**
  * Opens a data directory as storage, recovering whatever the last stop left. Rejects with `DiskLocked` if another
- * process owns it, `ForeignDirectory` if it is not Millrace's, `JournalDamaged` if acknowledged bytes are damaged.
+ * process owns it, `ForeignDirectory` if it is not Millrace's, `HomeLost` or `HomeUnreadable` if its index is missing or
+ * is none, `JournalDamaged` if acknowledged bytes are damaged, `DiskFull` if there is no room to write on.
  */
 export async function fileStorage(options: FileStorageOptions): Promise<FileStore> {
   const { dataDir, durability = 'file-durable', ...rest } = options
   return openFileStore({
     disk: nodeDisk(dataDir),
-    openHome: () => lmdbHome(`${dataDir}/home`),
+    openHome: (mayBeNew) => lmdbHome(`${dataDir}/home`, { mayCreate: mayBeNew }),
     durability,
     clock,
     ...rest,

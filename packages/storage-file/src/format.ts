@@ -37,7 +37,10 @@ export async function assertOurs(disk: Disk): Promise<void> {
 /** Marks a new directory as ours; to be called by its owner. */
 export async function openFormat(disk: Disk): Promise<void> {
   await assertOurs(disk)
-  if (!(await isDataDirectory(disk))) await writeFormat(disk)
+  if (await isDataDirectory(disk)) {
+    // A start that ended before this line may have left the name in memory only: nothing may survive it.
+    await disk.syncFolder('')
+  } else await writeFormat(disk)
 }
 
 /** Makes a data directory of what is there; it survives a power cut when this resolves. */

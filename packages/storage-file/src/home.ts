@@ -47,3 +47,13 @@ export class HomeCorrupt extends Error {
     this.key = key
   }
 }
+
+/** The home, or the data in it, is missing beside data that needs it: something other than a crash took it away. */
+export class HomeLost extends Error {
+  override readonly name = 'HomeLost'
+}
+
+/** What should be the home is something else. */
+export class HomeUnreadable extends Error {
+  override readonly name = 'HomeUnreadable'
+}

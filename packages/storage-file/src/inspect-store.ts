@@ -1,5 +1,7 @@
 /** `inspect` for operators: what is in a data directory, while no server runs on it; changes nothing. */
+
 import { runCheck, SILENCE_MS } from './check-process.ts'
+import { HomeUnreadable } from './home.ts'
 import type { StoreOverview, StreamSink } from './inspect-data.ts'
 import { withOwnedStore } from './owned-store.ts'
 
@@ -14,11 +16,6 @@ export interface InspectOptions {
   readonly countMessages?: boolean
   /** Told the streams in order of their paths, a few at a time; more come once it has resolved. */
   readonly onStreams?: StreamSink
-}
-
-/** The home cannot be read; `verify` says more. */
-export class HomeUnreadable extends Error {
-  override readonly name = 'HomeUnreadable'
 }
 
 /**

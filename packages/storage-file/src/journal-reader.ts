@@ -74,16 +74,16 @@ export async function readJournal(
     const bytes = Buffer.from(read.buffer, read.byteOffset, read.length)
     const found = scan(bytes, number, lastSequence)
     if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
-    for (const record of found.records) {
-      if (record.sequence <= applied) continue
+    const wanted = found.records.filter(({ sequence }) => sequence > applied)
+    for (const record of wanted) {
       apply({ sequence: record.sequence, body: decodeBody(record.bytes) })
       lastSequence = record.sequence
     }
     cutBytes += found.cutBytes
     if (found.cutBytes > 0) torn.push({ segment, endBytes: found.endBytes })
-    if (lastSequence > applied && !(await writeAgain(segment, bytes.subarray(0, found.endBytes))))
-      isAnew = false
-    segments.push({ segment, lastSequence })
+    if (wanted.length > 0 && !(await writeAgain(segment, bytes.subarray(0, found.endBytes)))) isAnew = false
+    // One without a record that is wanted may go at once: starts that end early leave one each.
+    segments.push({ segment, lastSequence: wanted.length > 0 ? lastSequence : applied })
   }
   // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
   // it. What is cut must not be found again by a later recovery, when records follow in the next segment.

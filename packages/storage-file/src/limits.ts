@@ -52,7 +52,7 @@ export const DEFAULT_STORE_LIMITS: StoreLimits = {
   checkpointAfterMs: 10_000,
   maxTailBytes: 192 * MIB,
   roomWaitMs: 10_000,
-  transactionChanges: 400,
+  transactionChanges: 200,
   openBlockFiles: 64,
   blockCacheBytes: 32 * MIB,
   liveShare: 0.5,

@@ -6,11 +6,23 @@ import { chmod, mkdir, open as openFile, rename, rm, stat, statfs } from 'node:f
 import { dirname, join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { DiskFull } from './disk.ts'
-import { type Home, type HomeChange, type HomeCopying, HomeCorrupt, type ReadableHome } from './home.ts'
+import {
+  type Home,
+  type HomeChange,
+  type HomeCopying,
+  HomeCorrupt,
+  HomeLost,
+  HomeUnreadable,
+  type ReadableHome,
+} from './home.ts'
 import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from './home-value.ts'
 import { syncFolder } from './node-disk.ts'
 
 const DATA_FILE = 'data.mdb'
+/** Each of LMDB's first two pages has a header, and then its magic number. */
+const MAGIC_AT = 24
+const MAGIC = 0xbeefc0de
+const SMALLEST_BYTES = 2 * 4096
 /** A full disk cuts LMDB's last write short, which it reports as an I/O error; then next to nothing is free. */
 const FULL_BELOW_BYTES = 4 * 1024 * 1024
 const ENOSPC = 28
@@ -24,16 +36,14 @@ const DAMAGE_CODES: ReadonlySet<unknown> = new Set([-30797, -30796])
 export interface LmdbHomeOptions {
   /** Bytes that may still be written where a folder is. What the file system says, unless given. */
   readonly freeBytes?: (folder: string) => Promise<number>
-}
-
-/** The folder of the home is there, but not the data in it: something other than a crash took it away. */
-export class HomeLost extends Error {
-  override readonly name = 'HomeLost'
+  /** False: a missing folder is not made, but a loss. */
+  readonly mayCreate?: boolean
 }
 
 /**
  * Opens the home in a folder, or creates it there: a crash leaves a complete one or none, and its entry survives a
- * power cut once this has resolved. One process at a time. Throws `HomeLost` if the folder has lost its data.
+ * power cut once this has resolved. One process at a time. Throws `HomeLost` if the folder has lost its data, or is
+ * missing and may not be made; `HomeUnreadable` if what is there is no home.
  *
  * - `commit` is one transaction of LMDB, written off the main thread, in the order of the calls. With
  *   `overlappingSync` off the lmdb package lets LMDB work as it was designed: pages are written and `fdatasync`ed,
@@ -46,10 +56,12 @@ export class HomeLost extends Error {
  *   write a meta page; whether the failed one is on disk shows at the next start. Reads go on.
  */
 export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): Promise<Home> {
-  if (!(await exists(folder))) await createHome(folder)
-  if (!(await exists(join(folder, DATA_FILE)))) {
-    throw new HomeLost(`${folder} has no ${DATA_FILE}: what the server knew of its streams is gone.`)
-  }
+  const isThere = await exists(folder)
+  if (!isThere && options.mayCreate === false) throw lost(folder)
+  if (!isThere) await createHome(folder)
+  const dataFile = join(folder, DATA_FILE)
+  if (!(await exists(dataFile))) throw lost(dataFile)
+  await assertDatabase(dataFile)
   await syncFolder(dirname(folder))
   return new LmdbHome(folder, options.freeBytes ?? systemFreeBytes)
 }
@@ -74,6 +86,25 @@ export async function readLmdbHome(folder: string): Promise<ReadableHome & Pick<
     range: (from, to, limit) => readRange(db, from, to, limit),
     close: () => db.close(),
   }
+}
+
+/** LMDB ends the process when it opens a file that is none of its own, so that is found out before. */
+async function assertDatabase(path: string): Promise<void> {
+  const file = await openFile(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const { buffer } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0)
+    if (size >= SMALLEST_BYTES && buffer.readUInt32LE(MAGIC_AT) === MAGIC) return
+  } finally {
+    await file.close()
+  }
+  throw new HomeUnreadable(`${path} is damaged: put the data directory back from a backup.`)
+}
+
+function lost(path: string): HomeLost {
+  return new HomeLost(
+    `The data directory has lost ${path}: put it back from a backup, or start with an empty directory.`,
+  )
 }
 
 /** Creates an empty home beside its place, and puts it there when all of it is on disk. */

@@ -26,6 +26,8 @@ export interface ReclaimContext {
 }
 
 const SCAN_BYTES = 1024 * 1024
+/** Blocks looked at between two yields. */
+const BLOCKS_PER_TURN = 50
 
 /**
  * Removes files of a checkpoint that did not come to its end: the home names no block in them. Returns the number of
@@ -64,13 +66,14 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
       deadest = { file, share }
   }
   // Empty files go first: they make the room that a rewrite needs, and on a full disk it does not come to its end.
-  await remove(context, dead, [])
+  await remove(context, dead)
   if (deadest === undefined) return
   try {
-    await remove(context, [deadest.file], await rewrite(context, deadest.file))
+    await rewrite(context, deadest.file)
+    await remove(context, [deadest.file])
   } catch (error) {
     if (!(error instanceof FileUnreadable)) throw error
-    // Its space stays taken, and its readers hear of the damage. What was copied already is never named.
+    // Its space stays taken, and its readers hear of the damage. What was copied but not named yet never is.
     blocks.damagedFiles.add(deadest.file)
     await blocks.abandon()
   }
@@ -81,23 +84,35 @@ class FileUnreadable extends Error {
   override readonly name = 'FileUnreadable'
 }
 
-async function remove(
-  { home, blocks, disk }: ReclaimContext,
-  files: readonly number[],
-  copies: readonly HomeChange[],
-): Promise<void> {
+async function remove({ home, blocks, disk }: ReclaimContext, files: readonly number[]): Promise<void> {
   if (files.length === 0) return
   // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit([...copies, ...files.map((file): HomeChange => [fileKey(file), undefined])])
+  await home.commit(files.map((file): HomeChange => [fileKey(file), undefined]))
   for (const file of files) await blocks.remove(file)
   await disk.syncFolder(BLOCK_FOLDER)
 }
 
-/** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */
-async function rewrite(context: ReclaimContext, file: number): Promise<readonly HomeChange[]> {
-  const { home, blocks } = context
-  const changes: HomeChange[] = []
+/**
+ * Copies the live blocks of a file to where new blocks go, durably, and points the home at the copies, transaction by
+ * transaction: what a crash leaves in the old file is copied the next time.
+ */
+async function rewrite(context: ReclaimContext, file: number): Promise<void> {
+  const { home, blocks, limits } = context
   const uses = new Map<number, FileUse>()
+  let changes: HomeChange[] = []
+  const commit = async (): Promise<void> => {
+    await blocks.sync()
+    await home.commit([
+      ...changes,
+      ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)]),
+    ])
+    changes = []
+  }
+  const use = (number: number, grownBytes: number, liveBytes: number): void => {
+    const stored = home.get(fileKey(number))
+    const known = uses.get(number) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
+    uses.set(number, { sizeBytes: known.sizeBytes + grownBytes, liveBytes: known.liveBytes + liveBytes })
+  }
   for await (const block of blocksIn(context, file)) {
     const key = blockKey(block.decoded.id, block.decoded.to)
     const value = home.get(key)
@@ -105,15 +120,11 @@ async function rewrite(context: ReclaimContext, file: number): Promise<readonly 
     if (place?.file !== file || place.at !== block.at) continue
     const copy: BlockPlace = await blocks.add(block.decoded)
     changes.push([key, encodePlace(copy)])
-    const stored = home.get(fileKey(copy.file))
-    const use = uses.get(copy.file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
-    uses.set(copy.file, {
-      sizeBytes: use.sizeBytes + copy.sizeBytes,
-      liveBytes: use.liveBytes + copy.sizeBytes,
-    })
+    use(copy.file, copy.sizeBytes, copy.sizeBytes)
+    use(file, 0, -place.sizeBytes)
+    if (changes.length >= limits.transactionChanges) await commit()
   }
-  await blocks.sync()
-  return [...changes, ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)])]
+  await commit()
 }
 
 interface PlacedBlock {
@@ -126,6 +137,7 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
   const { blocks, home } = context
   const stored = home.get(fileKey(file))
   const end = BLOCK_FILE_HEADER_BYTES + (stored ? decodeUse(stored).sizeBytes : 0)
+  let count = 0
   for (let at = BLOCK_FILE_HEADER_BYTES; at < end; ) {
     const window = await readable(file, () => blocks.readRaw(file, at, SCAN_BYTES))
     let used = 0
@@ -137,6 +149,7 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
       const bytes = window.subarray(used, used + size)
       yield { at: at + used, decoded: await readable(file, async () => decodeBlock(bytes)) }
       used += size
+      if (++count % BLOCKS_PER_TURN === 0) await context.yieldTurn()
     }
     if (used === 0) throw new FileUnreadable(`block file ${file} cannot be read past byte ${at}`)
     at += used

@@ -81,4 +81,20 @@ describe('a start with a loaded journal', () => {
     }
     expect(lost).toBe(0)
   })
+
+  it('leaves no more room taken when it is ended again and again', async () => {
+    let disk = new FaultyDisk({ random: seededRandom(1) })
+    let home = new MemoryHome()
+    const store = await open(disk, home)
+    await store.commit([creation('a')])
+    for (let round = 0; round < 10; round++) {
+      disk = disk.crash('process')
+      home = home.crash()
+      await open(disk, stuck(home))
+    }
+    // What is to be replayed, what is written to next, and the spare.
+    expect((await disk.list('journal')).length).toBeLessThanOrEqual(3)
+    const [found] = await (await open(disk.crash('power'), home.crash())).load([pathOf('a')])
+    expect(found?.version).toBe(1)
+  })
 })

@@ -8,9 +8,9 @@ import { closeAll } from './close-all.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { DiskReserve } from './disk-reserve.ts'
 import { createFileStore, type Durability, type FileStore } from './file-store.ts'
-import { assertOurs, ForeignDirectory, hasData, openFormat } from './format.ts'
+import { assertOurs, hasData, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
-import type { Home } from './home.ts'
+import { type Home, HomeLost } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
 import { Journal, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
@@ -25,8 +25,8 @@ import { decodeStream, textOf } from './state-codec.ts'
 /** How to open a store. */
 export interface OpenOptions {
   readonly disk: Disk
-  /** Opens the home below the data directory; called once the directory is owned. */
-  openHome(): Promise<Home>
+  /** Opens the home below the data directory; called once the directory is owned. One without data may be new. */
+  openHome(mayBeNew: boolean): Promise<Home>
   readonly durability: Durability
   readonly clock: Clock
   readonly limits?: Partial<StoreLimits>
@@ -66,9 +66,10 @@ async function openOwned(
   const { disk, durability, clock } = options
   const limits = { ...DEFAULT_STORE_LIMITS, ...options.limits }
   await prepareFolders(disk)
-  const home = await options.openHome()
+  const isUsed = await hasData(disk)
+  const home = await options.openHome(!isUsed)
   opened.push(home)
-  const applied = await appliedSequence(disk, home)
+  const applied = await appliedSequence(home, isUsed)
   const replayed = new Layer()
   const end = await readJournal(disk, applied, ({ sequence, body }) => {
     replay(home, replayed, body)
@@ -135,12 +136,12 @@ async function keepNeeded(
 }
 
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
-async function appliedSequence(disk: Disk, home: Home): Promise<number> {
+async function appliedSequence(home: Home, isUsed: boolean): Promise<number> {
   const value = home.get(APPLIED_KEY)
   if (value !== undefined) return Number(textOf(value))
-  if (await hasData(disk)) {
-    throw new ForeignDirectory(
-      'The data directory has lost its home/ folder: put it back from a backup, or start with an empty directory.',
+  if (isUsed) {
+    throw new HomeLost(
+      'The home/ folder is not the one that belongs to the data directory: put it back from a backup, or start with an empty directory.',
     )
   }
   await home.commit([[APPLIED_KEY, Buffer.from('0')]])
