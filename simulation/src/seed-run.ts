@@ -325,10 +325,9 @@ class SeedRun {
   async #end(): Promise<void> {
     this.#trouble.giveRoom()
     this.#machine.crashAt = Number.POSITIVE_INFINITY
-    if (this.#trouble.mayFail) {
-      await this.#crash('power')
-      this.#machine.crashAt = Number.POSITIVE_INFINITY
-    }
+    // The start after a crash may meet with trouble again.
+    while (this.#trouble.mayFail) await this.#crash('power')
+    this.#machine.crashAt = Number.POSITIVE_INFINITY
     this.log.add('the end begins')
     await this.#answerAll()
     await this.#readersAtTail()
