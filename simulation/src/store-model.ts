@@ -43,8 +43,31 @@ export class StoreModel {
   /** Changes whenever what `acknowledged` counts starts anew. */
   generation = 0
 
-  constructor(isFast: boolean) {
+  /** Every state that a stream has ever been in, of each path. */
+  readonly #past = new Map<StreamPath, Set<string>>()
+
+  readonly #remembers: boolean
+
+  /** `remembers`: past states are to be known again, see `hasBeen`. */
+  constructor(isFast: boolean, remembers: boolean) {
     this.isFast = isFast
+    this.#remembers = remembers
+  }
+
+  /** From now on all that was given to the store counts as having been there. */
+  believeAll(): void {
+    for (const commit of this.#maybe) if (fitsOn(this.streams, commit)) this.#applyForReal(commit)
+    this.#maybe = []
+  }
+
+  /** Whether a stream was in this state at some time. */
+  hasBeen(path: StreamPath, found: ModelStream): boolean {
+    return this.#past.get(path)?.has(comparable(found)) === true
+  }
+
+  /** Paths that have had a stream at some time. */
+  get pathsEver(): readonly StreamPath[] {
+    return [...this.#past.keys()]
   }
 
   /** A batch goes to the store. */
@@ -191,6 +214,14 @@ export class StoreModel {
       this.#keep(change, Buffer.from(change.payload))
     }
     this.streams = applied(this.streams, commit)
+    for (const { path } of commit.changes) this.#remember(path)
+  }
+
+  #remember(path: StreamPath): void {
+    const now = this.streams.get(path)
+    if (!this.#remembers || now === undefined) return
+    const past = this.#past.get(path) ?? new Set()
+    this.#past.set(path, past.add(comparable(now)))
   }
 
   #keep(change: StateChange, bytes: Buffer): void {

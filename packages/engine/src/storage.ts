@@ -98,7 +98,7 @@ export interface StreamStorage {
   read(range: OwnRange): Eventual<readonly Uint8Array[]>
   /** The append unit that holds the byte at a position of the stream's own bytes. */
   unitAt(id: StreamId, position: number): Eventual<AppendUnit>
-  /** Renews sliding windows: batched, not awaited, no new version. Unknown ids are ignored. */
+  /** Renews sliding windows: batched, not awaited, no new version. Unknown ids are ignored; after `close`, all are. */
   touch(touches: readonly Touch[]): void
   /** Streams whose path starts with a prefix, in bytewise order of the path, after a given one. */
   list(prefix: string, after: StreamPath | undefined, limit: number): Eventual<readonly StreamSummary[]>

@@ -137,6 +137,7 @@ class OpenFileStore implements FileStore {
   }
 
   touch(touches: readonly Touch[]): void {
+    if (this.#isClosed) return
     for (const touch of touches) {
       const entry = this.#entry(touch.path)
       if (entry.state?.id !== touch.id) continue
@@ -297,7 +298,7 @@ class OpenFileStore implements FileStore {
   /** Freezes the newest layer and begins to write it down; or goes on with one that found the disk full. */
   #startCheckpoint(): void {
     if (this.poison !== undefined) return
-    if (this.#frozen === undefined && this.#active.entries.size > 0) {
+    if (this.#frozen === undefined && !this.#active.isEmpty) {
       this.#frozen = this.#active
       this.#active = new Layer()
       this.#active.sequence = this.#frozen.sequence
@@ -379,8 +380,10 @@ class OpenFileStore implements FileStore {
     this.#touches.clear()
     const { journal } = this.#parts
     await this.#guarded(async () => {
-      if (touches.length > 0)
+      if (touches.length > 0) {
         await journal.append([{ meta: encodeTouches(touches), payloads: [], frees: false }])
+        this.#active.records++
+      }
       await journal.sync()
     })
     this.#active.sequence = journal.sequence

@@ -35,6 +35,11 @@ export class Layer {
   records = 0
   payloadBytes = 0
 
+  /** A checkpoint has nothing to do. Records that change nothing count: their journal segments are to go too. */
+  get isEmpty(): boolean {
+    return this.entries.size === 0 && this.records === 0
+  }
+
   /** Applies a change that is in the journal. `before` is the state it was decided on. */
   replay(change: RecordedChange, before: StreamState | undefined): void {
     let next = before

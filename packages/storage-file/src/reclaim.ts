@@ -29,9 +29,14 @@ const SCAN_BYTES = 1024 * 1024
 /** Blocks looked at between two yields. */
 const BLOCKS_PER_TURN = 50
 
-/** Removes files of a checkpoint that did not come to its end: the home names no block in them. */
+/**
+ * Removes files of a checkpoint that did not come to its end: the home names no block in them. Returns the number of
+ * the next file.
+ */
 export async function removeOrphans(disk: Disk, home: Home): Promise<number> {
-  let next = 1
+  // A file that the home knows may be lost; a new one under its number would be taken for it.
+  const last = home.range('f/', prefixEnd('f/'), Number.POSITIVE_INFINITY).at(-1)
+  let next = last === undefined ? 1 : fileOf(last[0]) + 1
   let isChanged = false
   for (const name of await disk.list(BLOCK_FOLDER)) {
     const file = blockFileNumber(name)
