@@ -10,6 +10,9 @@ export default defineConfig({
   ssr: { resolve: source },
   test: {
     maxWorkers: 2,
+    // A busy machine is slow, not wrong.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     projects: [
       {
         extends: true,

@@ -13,7 +13,8 @@ export interface AppendFormat {
   decode(responses: readonly Buffer[]): (AppendName | undefined)[]
 }
 
-const FILLER = 'abcdefghijklmnopqrstuvwxyz0123456789'.repeat(10)
+/** Long enough for every size in use; bodies are cut from it. */
+const FILLER = 'abcdefghijklmnopqrstuvwxyz0123456789'.repeat(256)
 const NAME_GRAMMAR = /^w(\d{6})-(\d{10})-/
 
 function nameText(writer: number, seq: number): string {

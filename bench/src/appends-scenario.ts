@@ -1,22 +1,9 @@
-/**
- * Many connections append small bodies to one or many streams, each with one request outstanding.
- * Afterwards every stream is read back and compared with what was acknowledged.
- */
+/** Appends of small bodies over many connections, to one or many streams, verified afterwards. */
 import type { AppendFormat } from './append-format.ts'
-import { AppendLedger, describeFindings, type Findings, noFindings } from './append-ledger.ts'
-import { type ExchangeSink, HttpConnection, type Origin } from './http-connection.ts'
-import type { ResponseHead } from './http-response-parser.ts'
-import { LatencyLog } from './percentile.ts'
+import { AppendLoad, verifyAppends } from './append-load.ts'
 import { UsageMeter } from './process-usage.ts'
 import { cpuMetrics, type RoundResult, type Scenario, type ServerUnderTest } from './scenario.ts'
-import {
-  createStream,
-  deleteStream,
-  forEachOver,
-  readStream,
-  requestHead,
-  streamPath,
-} from './stream-client.ts'
+import { createStream, deleteStream, forEachOver, streamPath } from './stream-client.ts'
 
 export interface AppendsOptions {
   readonly format: AppendFormat
@@ -26,156 +13,6 @@ export interface AppendsOptions {
   readonly warmUpRequests: number
   /** No request starts later than this after the first of its phase. */
   readonly maxSeconds: number
-}
-
-const RECORDED_FAILURES = 5
-
-/** One phase of load over all connections: so many requests, then silence. */
-class AppendLoad {
-  readonly ledger: AppendLedger
-  readonly latencies: LatencyLog
-  readonly failures: string[] = []
-  failed = 0
-  readonly #options: AppendsOptions
-  readonly #heads: readonly string[]
-  readonly #lanes: readonly AppendLane[]
-  #remaining = 0
-  #nextStream = 0
-  #deadlineMs = 0
-  #active = 0
-  #finished: (() => void) | undefined
-
-  constructor(origin: Origin, paths: readonly string[], options: AppendsOptions) {
-    const headers = { 'Content-Type': options.format.contentType }
-    this.#options = options
-    this.#heads = paths.map((path) => requestHead(origin, 'POST', path, headers, options.format.sizeBytes))
-    this.ledger = new AppendLedger(paths.length)
-    this.latencies = new LatencyLog(Math.max(options.requests, options.warmUpRequests))
-    this.#lanes = Array.from({ length: options.connections }, (_, writer) => {
-      return new AppendLane(this, writer, new HttpConnection(origin))
-    })
-  }
-
-  /** Sends so many requests (fewer when time runs out) and waits for the last answer. */
-  run(requests: number): Promise<void> {
-    this.latencies.clear()
-    this.#remaining = requests
-    this.#deadlineMs = performance.now() + this.#options.maxSeconds * 1000
-    this.#active = this.#lanes.length
-    return new Promise((resolve) => {
-      this.#finished = resolve
-      for (const lane of this.#lanes) lane.next(performance.now())
-    })
-  }
-
-  /** The stream the next request goes to, or -1 when there is none. */
-  take(nowMs: number): number {
-    if (this.#remaining === 0 || nowMs > this.#deadlineMs) return -1
-    this.#remaining -= 1
-    const stream = this.#nextStream
-    this.#nextStream = stream + 1 === this.#heads.length ? 0 : stream + 1
-    return stream
-  }
-
-  request(stream: number, writer: number, seq: number): string {
-    return (this.#heads[stream] ?? '') + this.#options.format.encode(writer, seq)
-  }
-
-  laneEnded(): void {
-    this.#active -= 1
-    if (this.#active === 0) this.#finished?.()
-  }
-
-  fail(reason: string): void {
-    this.failed += 1
-    if (this.failures.length < RECORDED_FAILURES) this.failures.push(reason)
-  }
-
-  close(): void {
-    for (const lane of this.#lanes) lane.close()
-  }
-}
-
-class AppendLane implements ExchangeSink {
-  readonly #load: AppendLoad
-  readonly #writer: number
-  readonly #connection: HttpConnection
-  #seq = 0
-  #stream = 0
-  #sentMs = 0
-  #status = 0
-
-  constructor(load: AppendLoad, writer: number, connection: HttpConnection) {
-    this.#load = load
-    this.#writer = writer
-    this.#connection = connection
-  }
-
-  next(nowMs: number): void {
-    this.#stream = this.#load.take(nowMs)
-    if (this.#stream < 0) {
-      this.#load.laneEnded()
-      return
-    }
-    this.#seq += 1
-    this.#sentMs = nowMs
-    this.#connection.send(this.#load.request(this.#stream, this.#writer, this.#seq), this)
-  }
-
-  onHead(head: ResponseHead): void {
-    this.#status = head.status
-  }
-
-  onBody(): void {}
-
-  onEnd(): void {
-    const nowMs = performance.now()
-    if (this.#status === 204 || this.#status === 200) {
-      this.#load.latencies.add(nowMs - this.#sentMs)
-      this.#load.ledger.acknowledge(this.#stream, this.#writer, this.#seq)
-    } else {
-      this.#load.fail(`an append was answered ${this.#status}`)
-    }
-    this.next(nowMs)
-  }
-
-  onFailure(error: Error): void {
-    this.#load.fail(`an append failed: ${error.message}`)
-    this.next(performance.now())
-  }
-
-  close(): void {
-    this.#connection.abort()
-  }
-}
-
-async function verify(
-  origin: Origin,
-  paths: readonly string[],
-  load: AppendLoad,
-  format: AppendFormat,
-): Promise<string[]> {
-  const total: Findings = noFindings()
-  await forEachOver(origin, paths, async (connection, path, index) => {
-    const responses: Buffer[] = []
-    let parts: Buffer[] = []
-    await readStream(connection, path, {
-      onBytes: (bytes) => {
-        parts.push(Buffer.from(bytes))
-      },
-      onResponseEnd: () => {
-        responses.push(Buffer.concat(parts))
-        parts = []
-      },
-    })
-    const findings = load.ledger.judge(index, format.decode(responses))
-    total.lost += findings.lost
-    total.duplicated += findings.duplicated
-    total.unexpected += findings.unexpected
-    total.reordered += findings.reordered
-    total.corrupt += findings.corrupt
-  })
-  return describeFindings(`${paths.length} streams`, total)
 }
 
 async function measure(
@@ -190,7 +27,10 @@ async function measure(
   await forEachOver(origin, paths, (connection, path) => {
     return createStream(connection, path, options.format.contentType)
   })
-  const load = new AppendLoad(origin, paths, options)
+  const load = new AppendLoad(origin, paths, {
+    ...options,
+    requests: Math.max(options.requests, options.warmUpRequests),
+  })
   await load.run(options.warmUpRequests)
   const meter = new UsageMeter(server.pid)
   await load.run(options.requests)
@@ -199,7 +39,7 @@ async function measure(
   const problems = load.failed === 0 ? [] : [`${load.failed} appends failed`, ...load.failures]
   if (server.stores) {
     const unreadable = (error: unknown): string[] => [`reading back failed: ${error}`]
-    problems.push(...(await verify(origin, paths, load, options.format).catch(unreadable)))
+    problems.push(...(await verifyAppends(origin, paths, load, options.format).catch(unreadable)))
   }
   await forEachOver(origin, paths, deleteStream)
   const done = load.latencies.count

@@ -75,20 +75,36 @@ function compareOn(
   }
 }
 
-/** Ratios to upstream, and what the server costs on top of the bare handler. */
+/** Which server a target's ratio is taken to: its like at upstream. */
+const RATIO_TO: Readonly<Record<string, string>> = {
+  millrace: 'upstream',
+  'millrace-fast': 'upstream-file',
+  'millrace-durable': 'upstream-file',
+}
+
+/** Which server a target's CPU time is compared with besides the bare handler: what the files add. */
+const ADDED_TO: Readonly<Record<string, string>> = {
+  'millrace-fast': 'millrace',
+  'millrace-durable': 'millrace',
+  'upstream-file': 'upstream',
+}
+
+/** Ratios to upstream, and what a server costs on top of the bare handler and of memory. */
 function compareAll(results: ReadonlyMap<string, readonly RoundResult[]>): Comparison[] {
   const comparisons: Comparison[] = []
-  const upstream = results.get('upstream')
-  const bare = results.get('bare')
+  const add = (kind: Comparison['kind'], metric: Metric, name: string, against: string | undefined): void => {
+    const own = results.get(name)
+    const other = against === undefined ? undefined : results.get(against)
+    if (own === undefined || against === undefined || other === undefined || name === against) return
+    comparisons.push(compareOn(kind, metric, [name, own], [against, other]))
+  }
   for (const [name, rounds] of results) {
     for (const metric of rounds[0]?.metrics ?? []) {
       if (!COMPARED.includes(metric.key)) continue
-      if (upstream !== undefined && name !== 'upstream' && name !== 'bare') {
-        comparisons.push(compareOn('ratio', metric, [name, rounds], ['upstream', upstream]))
-      }
-      if (bare !== undefined && name !== 'bare' && metric.key === SERVER_CPU) {
-        comparisons.push(compareOn('difference', metric, [name, rounds], ['bare', bare]))
-      }
+      add('ratio', metric, name, RATIO_TO[name])
+      if (metric.key !== SERVER_CPU) continue
+      add('difference', metric, name, 'bare')
+      add('difference', metric, name, ADDED_TO[name])
     }
   }
   return comparisons

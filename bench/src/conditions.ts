@@ -10,9 +10,11 @@ export interface Conditions {
   readonly node: string
   /** Load average over one minute before the first measurement. */
   readonly loadAverage: number
+  /** File system and device of the data directories; `undefined` where nothing is stored in files. */
+  readonly disk: string | undefined
 }
 
-export function readConditions(): Conditions {
+export function readConditions(disk?: string): Conditions {
   return {
     date: new Date().toISOString(),
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -21,5 +23,6 @@ export function readConditions(): Conditions {
     kernel: release(),
     node: process.version,
     loadAverage: loadavg()[0] ?? 0,
+    disk,
   }
 }

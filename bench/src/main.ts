@@ -1,10 +1,18 @@
-/** The command line: `compare`, `run` and `mixed`. */
-import { parseArgs } from 'node:util'
-import { jsonFormat, plainFormat } from './append-format.ts'
+/** The command line. */
+import { type AppendFormat, jsonFormat, plainFormat } from './append-format.ts'
 import { appendsScenario } from './appends-scenario.ts'
 import { bulkReadScenario } from './bulk-read-scenario.ts'
+import {
+  type Options,
+  parseCommand,
+  parseCount,
+  parseCounts,
+  parseRoot,
+  parseTargets,
+} from './command-options.ts'
 import { runScenario, type ScenarioResult } from './compare.ts'
-import { readConditions } from './conditions.ts'
+import { type Conditions, readConditions } from './conditions.ts'
+import { describeDisk } from './data-directory.ts'
 import { fanOutScenario } from './fan-out-scenario.ts'
 import { parseOrigin } from './http-connection.ts'
 import { idleScenario } from './idle-scenario.ts'
@@ -12,7 +20,8 @@ import { runMixed } from './mixed-run.ts'
 import { formatConditions, formatScenario } from './report.ts'
 import type { Scenario, ServerUnderTest } from './scenario.ts'
 import { smallReadScenario } from './small-read-scenario.ts'
-import { startTarget, TARGET_NAMES, type TargetName } from './target-process.ts'
+import { runStoreCommand } from './store-commands.ts'
+import { FILE_TARGETS, startTarget } from './target-process.ts'
 import { UsageError } from './usage-error.ts'
 
 const HELP = `Measures Durable Streams servers and verifies what they return.
@@ -21,10 +30,22 @@ const HELP = `Measures Durable Streams servers and verifies what they return.
   main.js run --url http://host:port --pid 1234 [options] [scenario...]   measures a running local server
   main.js mixed [--target millrace] [--requests 40000]   heap and open waiters under mixed requests
 
+The durable store (a table in Markdown each):
+  main.js scale [--streams 1000000]   creating them; starts after a clean stop and after SIGKILL; memory
+  main.js space [--mebibytes 64]      bytes on disk per byte stored
+  main.js disk-read [--mebibytes 1024] [--targets millrace-durable,upstream-file]   catch-up, cold and warm
+  main.js recovery [--requests 300000]   seconds of start per 100 MiB of journal
+  main.js stalls [--requests 300000]     the longest turn of the event loop, with and without checkpoints
+
 Scenarios: appends, catch-up, small-reads, sse-fan-out, sse-idle. Without a name: all but sse-idle.
 
 Options
-  --targets bare,upstream,millrace   what compare starts
+  --targets bare,upstream,millrace   what compare starts; also millrace-durable, millrace-fast, upstream-file
+  --data-root /tmp       where data directories are made; has to be on a disk for stores that use files
+  --cold yes             disk-read and scale also measure with an empty page cache (root only)
+  --bodies binary,json   what appends sends: 256 B of bytes, 100 B of JSON
+  --node-options ""      for the server of stalls, such as "--cpu-prof --cpu-prof-dir=/tmp/profiles"
+  --markdown             tables of compare and run in Markdown
   --rounds 5             paired rounds; sse-idle always makes one
   --connections 64       connections of appends and small-reads
   --requests 50000       requests in one round of appends and small-reads, or of mixed as a whole (40000)
@@ -43,47 +64,10 @@ Options
 Exit status: 0 when everything was verified, 1 when a verification failed, 2 for wrong usage.
 `
 
-const OPTIONS = {
-  targets: { type: 'string', default: TARGET_NAMES.join(',') },
-  url: { type: 'string' },
-  pid: { type: 'string' },
-  target: { type: 'string', default: 'millrace' },
-  rounds: { type: 'string', default: '5' },
-  connections: { type: 'string', default: '64' },
-  requests: { type: 'string' },
-  streams: { type: 'string', default: '1,1000' },
-  readers: { type: 'string', default: '1,100,1000' },
-  deliveries: { type: 'string', default: '100000' },
-  window: { type: 'string', default: '1' },
-  'idle-readers': { type: 'string', default: '1000' },
-  'idle-seconds': { type: 'string', default: '180' },
-  mebibytes: { type: 'string', default: '64' },
-  'max-seconds': { type: 'string', default: '30' },
-  'warm-up-requests': { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const
-
-type Options = ReturnType<typeof parseCommand>['values']
-
-function parseCommand(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
-}
-
-function parseCount(name: string, text: string | undefined): number {
-  const count = Number(text)
-  if (!Number.isSafeInteger(count) || count < 1) throw new UsageError(`--${name} takes a positive number`)
-  return count
-}
-
-function parseCounts(name: string, text: string): number[] {
-  return text.split(',').map((part) => parseCount(name, part))
-}
-
-function parseTarget(text: string): TargetName {
-  const target = TARGET_NAMES.find((name) => name === text)
-  if (target === undefined) throw new UsageError(`unknown target ${text}: ${TARGET_NAMES.join(', ')}`)
-  return target
+function bodyFormat(name: string): AppendFormat {
+  if (name === 'binary') return plainFormat('application/octet-stream', 256)
+  if (name === 'json') return jsonFormat(100)
+  throw new UsageError(`unknown body ${name}: binary, json`)
 }
 
 function scenariosNamed(name: string, options: Options): Scenario[] {
@@ -92,8 +76,9 @@ function scenariosNamed(name: string, options: Options): Scenario[] {
   const maxSeconds = parseCount('max-seconds', options['max-seconds'])
   switch (name) {
     case 'appends':
-      return [plainFormat('application/octet-stream', 256), jsonFormat(100)].flatMap((format) => {
-        return parseCounts('streams', options.streams).map((streams) => {
+      return options.bodies.split(',').flatMap((body) => {
+        const format = bodyFormat(body)
+        return parseCounts('streams', options.streams ?? '1,1000').map((streams) => {
           return appendsScenario({
             format,
             streams,
@@ -105,7 +90,7 @@ function scenariosNamed(name: string, options: Options): Scenario[] {
         })
       })
     case 'catch-up': {
-      const sizeBytes = parseCount('mebibytes', options.mebibytes) * 1_048_576
+      const sizeBytes = parseCount('mebibytes', options.mebibytes ?? '64') * 1_048_576
       return [bulkReadScenario({ sizeBytes, appendBytes: 65_536, passes: 8 })]
     }
     case 'small-reads':
@@ -138,18 +123,21 @@ function showProgress(text: string): void {
 /** Prints as results come in, or all at once as JSON; the exit status. */
 class Output {
   readonly #json: boolean
-  readonly #conditions = readConditions()
+  readonly #markdown: boolean
+  readonly #conditions: Conditions
   readonly #results: ScenarioResult[] = []
 
-  constructor(json: boolean) {
+  constructor({ json, markdown }: Options, disk?: string) {
     this.#json = json
+    this.#markdown = markdown
+    this.#conditions = readConditions(disk)
     if (!json) process.stdout.write(`${formatConditions(this.#conditions)}\n`)
   }
 
   add(result: ScenarioResult): void {
     this.#results.push(result)
     showProgress('')
-    if (!this.#json) process.stdout.write(`\n${formatScenario(result)}\n`)
+    if (!this.#json) process.stdout.write(`\n${formatScenario(result, this.#markdown)}\n`)
   }
 
   finish(): number {
@@ -163,12 +151,14 @@ class Output {
 }
 
 async function compare(names: readonly string[], options: Options): Promise<number> {
-  const targets = options.targets.split(',').map(parseTarget)
+  const targets = parseTargets(options.targets ?? 'bare,upstream,millrace')
+  const root = parseRoot(options['data-root'])
+  const disk = targets.some((name) => FILE_TARGETS.includes(name)) ? describeDisk(root) : undefined
   const scenarios = chooseScenarios(names, options)
   const rounds = parseCount('rounds', options.rounds)
-  const output = new Output(options.json)
+  const output = new Output(options, disk)
   for (const scenario of scenarios) {
-    const servers = await Promise.all(targets.map(startTarget))
+    const servers = await Promise.all(targets.map((name) => startTarget(name, root)))
     try {
       output.add(await runScenario(scenario, servers, rounds, showProgress))
     } finally {
@@ -188,7 +178,7 @@ async function run(names: readonly string[], options: Options): Promise<number> 
     stores: true,
   }
   const rounds = parseCount('rounds', options.rounds)
-  const output = new Output(options.json)
+  const output = new Output(options)
   for (const scenario of chooseScenarios(names, options)) {
     output.add(await runScenario(scenario, [server], rounds, showProgress))
   }
@@ -210,9 +200,11 @@ async function main(args: readonly string[]): Promise<number> {
     if (!Number.isSafeInteger(warmUpRequests) || warmUpRequests < 0) {
       throw new UsageError('--warm-up-requests takes a number')
     }
-    return runMixed({ target: values.target, requests, warmUpRequests, json: values.json })
+    return runMixed({ target: values.target ?? 'millrace', requests, warmUpRequests, json: values.json })
   }
-  throw new UsageError(`unknown command ${command}`)
+  const measured = runStoreCommand(command, values, showProgress)
+  if (measured === undefined) throw new UsageError(`unknown command ${command}`)
+  return measured
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))

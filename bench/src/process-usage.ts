@@ -44,11 +44,22 @@ function machineBusyMs(): number {
   return ticks * TICK_MS
 }
 
+function statusBytes(pid: number, field: string): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(
+    readFileSync(`/proc/${pid}/status`, 'latin1'),
+  )
+  if (match === null) throw new Error(`no ${field} for process ${pid}`)
+  return Number(match[1]) * 1024
+}
+
 /** Resident memory of a process in bytes. */
 export function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  if (match === null) throw new Error(`no VmRSS for process ${pid}`)
-  return Number(match[1]) * 1024
+  return statusBytes(pid, 'VmRSS')
+}
+
+/** The part of it that is not pages of files, which the system takes back when it needs them. */
+export function ownResidentBytes(pid: number): number {
+  return statusBytes(pid, 'RssAnon')
 }
 
 /** A running measurement; `finish` gives what was used since it was made. */

@@ -72,6 +72,7 @@ export async function forEachOver<T>(
   origin: Origin,
   items: readonly T[],
   work: (connection: HttpConnection, item: T, index: number) => Promise<void>,
+  connections = 16,
 ): Promise<void> {
   const waiting = items.entries()
   const lane = async (): Promise<void> => {
@@ -82,7 +83,7 @@ export async function forEachOver<T>(
       connection.abort()
     }
   }
-  await Promise.all(Array.from({ length: Math.min(16, items.length) }, lane))
+  await Promise.all(Array.from({ length: Math.min(connections, items.length) }, lane))
 }
 
 export interface StreamReadListener {

@@ -34,11 +34,21 @@ test('refuses an id that is listed twice', () => {
   expect(() => parseRequirements(listOf(plain, plain))).toThrow('R-001 is listed twice')
 })
 
-test('the list itself is well-formed, numbered without a gap, and cites each test that is run', () => {
+/** Rules of what is not built yet: subscriptions. */
+const isAhead = (number: number): boolean => number >= 297 && number <= 336
+
+test('the list itself is well-formed, without a gap but for what is not built, and cites each test that is run', () => {
   const list = readFileSync(join(repositoryRoot, 'conformance', 'requirements.json'), 'utf8')
   const requirements = parseRequirements(list)
   const ids = requirements.map(({ id }) => id)
 
-  expect(ids).toEqual(ids.map((_, index) => `R-${String(index + 1).padStart(3, '0')}`))
+  const all = Array.from({ length: 343 }, (_, at) => ({
+    number: at + 1,
+    id: `R-${String(at + 1).padStart(3, '0')}`,
+  }))
+  const missing = all.filter(({ id }) => !ids.includes(id))
+
+  expect(ids).toEqual(all.map(({ id }) => id).filter((id) => ids.includes(id)))
+  expect(missing.filter(({ number }) => !isAhead(number))).toEqual([])
   expect(new Set(requirements.flatMap(({ suite }) => suite)).size).toBe(executedTests)
 })

@@ -1,6 +1,7 @@
 /**
  * The gate: runs every test once, prints which requirement is enforced by which test that passed,
- * and fails when one is not. `--from FILE` judges an earlier report, `--json` prints the result as JSON.
+ * and fails when one is not. A test that lacks a program is skipped and named; with MILLRACE_REQUIRE_ALL=1 it fails.
+ * `--from FILE` judges an earlier report, `--json` prints the result as JSON.
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -9,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { parseRequirements } from './requirement-list.ts'
 import { buildTable, unknownIds } from './requirement-table.ts'
 import { parseRunReport } from './run-report.ts'
-import { countTests, findProblems } from './run-verdict.ts'
+import { countTests, findProblems, skippedForWant } from './run-verdict.ts'
 import { repositoryRoot } from './server-commands.ts'
 import { isSuiteFile } from './suite-facts.ts'
 import { formatCounts, formatSummary, formatTable } from './table-text.ts'
@@ -43,7 +44,8 @@ function main(): void {
   const requirements = parseRequirements(list)
   const report = parseRunReport(readFileSync(from ?? reportPath, 'utf8'), repositoryRoot)
   const rows = buildTable(requirements, report)
-  const problems = [...complaints, ...findProblems(rows, report, listSuiteFiles())]
+  const requireAll = process.env.MILLRACE_REQUIRE_ALL === '1'
+  const problems = [...complaints, ...findProblems(rows, report, listSuiteFiles(), requireAll)]
   const counts = countTests(report)
 
   process.exitCode = problems.length === 0 ? 0 : 1
@@ -54,6 +56,7 @@ function main(): void {
   console.log(formatTable(rows))
   console.log()
   for (const id of unknownIds(requirements, report)) console.log(`note: a test names ${id}: not listed`)
+  for (const skip of skippedForWant(report)) console.log(`note: ${skip}`)
   for (const problem of problems) console.log(`problem: ${problem}`)
   console.log(formatSummary(rows))
   console.log(formatCounts(counts))

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Requirement } from './requirement-list.ts'
 import { buildTable } from './requirement-table.ts'
 import type { RunReport, TestResult } from './run-report.ts'
-import { countTests, findProblems } from './run-verdict.ts'
+import { countTests, findProblems, skippedForWant } from './run-verdict.ts'
 import { executedTests, skippedGroup, skippedTests } from './suite-facts.ts'
 
 const row = 'conformance/src/node-memory.test.ts'
@@ -23,6 +23,7 @@ interface Run {
   readonly brokenFiles?: RunReport['brokenFiles']
   readonly requirements?: readonly Requirement[]
   readonly suiteFiles?: readonly string[]
+  readonly requireAll?: boolean
 }
 
 function problemsOf({
@@ -32,7 +33,12 @@ function problemsOf({
   ...run
 }: Run): readonly string[] {
   const report = { tests, brokenFiles }
-  return findProblems(buildTable(requirements, report), report, run.suiteFiles ?? [row])
+  return findProblems(
+    buildTable(requirements, report),
+    report,
+    run.suiteFiles ?? [row],
+    run.requireAll ?? false,
+  )
 }
 
 test('a complete run has no problem', () => {
@@ -98,6 +104,15 @@ test('a skipped test of ours is a problem', () => {
   expect(problemsOf({ tests: [...suite, { ...own, status: 'skipped' }] })).toEqual([
     'skipped: packages/engine/src/a.test.ts > R-002: works',
   ])
+})
+
+test('a skipped test of ours that lacks a program is named, and a problem where all have to run', () => {
+  const tests = [...suite, { ...own, title: 'traces (needs strace)', status: 'skipped' as const }]
+  const skipped = ['skipped: packages/engine/src/a.test.ts > traces (needs strace)']
+
+  expect(problemsOf({ tests })).toEqual([])
+  expect(skippedForWant({ tests, brokenFiles: [] })).toEqual(skipped)
+  expect(problemsOf({ tests, requireAll: true })).toEqual(skipped)
 })
 
 test('another skipped test of the published suite is a problem', () => {

@@ -12,20 +12,32 @@ export interface RunCounts {
   readonly skipped: number
 }
 
-/** Everything that was wrong; empty for a good run. `suiteFiles` are the rows that have to be there. */
+/**
+ * Everything that was wrong; empty for a good run. `suiteFiles` are the rows that have to be there. With `requireAll`
+ * a test that was skipped because a program is missing is a problem like every other.
+ */
 export function findProblems(
   rows: readonly RequirementRow[],
   report: RunReport,
   suiteFiles: readonly string[],
+  requireAll: boolean,
 ): readonly string[] {
   return [
     ...report.brokenFiles.map(({ file, message }) => `${file} failed: ${firstLine(message)}`),
     ...describeFailures(withStatus(report.tests, 'failed')),
     ...suiteFiles.flatMap((file) => suiteProblems(file, report)),
-    ...withStatus(report.tests, 'skipped').filter(isSkippedElsewhere).map(describeSkip),
+    ...withStatus(report.tests, 'skipped')
+      .filter(isSkippedElsewhere)
+      .filter((test) => requireAll || !isForWant(test))
+      .map(describeSkip),
     ...citationProblems(rows, report),
     ...rows.filter(({ state }) => state === 'MISSING').map(describeMissing),
   ]
+}
+
+/** Tests that could not run here for want of a program; their titles say of which. */
+export function skippedForWant(report: RunReport): readonly string[] {
+  return withStatus(report.tests, 'skipped').filter(isForWant).map(describeSkip)
 }
 
 /** The counts of the closing line. */
@@ -62,6 +74,10 @@ function suiteProblems(file: string, report: RunReport): readonly string[] {
 /** The only tests that may be skipped are those of the suite's group that has to be switched on. */
 function isSkippedElsewhere({ file, title }: TestResult): boolean {
   return !(isSuiteFile(file) && title.startsWith(`${skippedGroup} > `))
+}
+
+function isForWant({ title }: TestResult): boolean {
+  return / \(needs [a-z]+\)$/.test(title)
 }
 
 function describeSkip({ file, title }: TestResult): string {

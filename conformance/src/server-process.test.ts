@@ -67,3 +67,10 @@ test('a server that ended by itself makes stop fail', async () => {
 
   await expect(server.stop()).rejects.toThrow(/ended with code 9 before it was stopped/)
 })
+
+test('a killed server is gone, without a chance to clean up', async () => {
+  const server = await startServer(script(`process.on("SIGTERM", () => {});${announce}${stayAlive}`))
+
+  await server.kill()
+  expect(isAlive(server.pid)).toBe(false)
+})

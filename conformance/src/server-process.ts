@@ -28,6 +28,8 @@ export interface ServerProcess {
   readonly pid: number
   /** Resolves when the process is gone; rejects if it had ended before it was asked to. */
   stop(): Promise<'ended' | 'killed'>
+  /** Ends it with SIGKILL, as a crash would, and resolves when the process is gone. */
+  kill(): Promise<void>
 }
 
 interface Output {
@@ -53,7 +55,8 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
   const outcome = await Promise.race([printedUrl(child), ended, after(startTimeoutMs)])
   const { pid } = child
   if (outcome.kind === 'url' && pid !== undefined) {
-    return { url: outcome.url, pid, stop: () => stopServer(command, child, ended, output) }
+    const stop = (): ReturnType<ServerProcess['stop']> => stopServer(command, child, ended, output)
+    return { url: outcome.url, pid, stop, kill: () => killServer(child, ended) }
   }
   const why = outcome.kind === 'ended' ? outcome.how : `printed no URL within ${startTimeoutMs} ms`
   child.kill('SIGKILL')
@@ -76,6 +79,11 @@ async function stopServer(
   child.kill('SIGKILL')
   await ended
   return 'killed'
+}
+
+async function killServer(child: ChildProcess, ended: Promise<Ended>): Promise<void> {
+  child.kill('SIGKILL')
+  await ended
 }
 
 interface Ended {

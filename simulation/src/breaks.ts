@@ -1,9 +1,10 @@
-/** Ten ways in which a store could be broken, each done to it from outside. The checks must notice every one. */
+/** Ways in which a store could be broken, each done to it from outside. The checks must notice every one. */
 
 import { hastyHome } from './hasty-home.ts'
 import { hastyRetirement } from './hasty-retirement.ts'
 import { FIRST_RECORD_AT, type MetaRows, withLastTwice, withRows, withTornMended } from './journal-bytes.ts'
 import { wrapDisk, wrapFiles } from './port-wrap.ts'
+import { READER_BREAKS } from './reader-breaks.ts'
 import type { Sabotage } from './sabotage.ts'
 import { BLOCK_FOLDER, type Disk, type DiskFile, JOURNAL_FOLDER } from './store-parts.ts'
 
@@ -58,7 +59,7 @@ export const BREAKS: readonly Break[] = [
   {
     name: 'block-sync-skipped',
     what: 'blocks are not synced before the home names them',
-    sign: /^Fault: The block with .* is damaged/,
+    sign: /^Fault: Bytes .* of the stream are damaged/,
     make: () => ({
       disk: (disk) => wrapFiles(disk, BLOCK_FOLDER, () => ({ sync: async () => undefined })),
     }),
@@ -81,6 +82,7 @@ export const BREAKS: readonly Break[] = [
     sign: /no state that it can be/,
     make: () => ({ disk: (disk) => withWrittenRows(disk, withoutDeletions) }),
   },
+  ...READER_BREAKS,
 ]
 
 function unsyncedRecords(file: DiskFile): Partial<DiskFile> {

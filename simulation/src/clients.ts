@@ -5,6 +5,7 @@ import { check, type EventLog, Violation } from './event-log.ts'
 import { type AppendWords, appendCommand, bodyFor, createCommand, PATHS } from './operation.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { StoreModel } from './store-model.ts'
+import type { Tally } from './tally.ts'
 
 /** What clients work on. */
 export interface ClientWorld {
@@ -12,6 +13,7 @@ export interface ClientWorld {
   readonly log: EventLog
   readonly model: StoreModel
   readonly engine: Engine
+  readonly tally: Tally
   nowMs(): number
   /** Why writes may fail at the moment, `undefined` if they may not. */
   excuse(): 'poisoned' | undefined
@@ -77,6 +79,7 @@ export class Client {
     const acting: Acting = { what, words, isRepeat }
     this.#acting = acting
     world.log.add(`${this.name}: ${what}`)
+    world.tally.add('requests', what.split(' ')[0] ?? what)
     return acting
   }
 
@@ -136,6 +139,7 @@ export class Client {
     const idBefore = world.model.streams.get(path)?.state.id
     this.#finish(world, acting, world.engine.append(appendCommand(words)), (outcome) => {
       this.#judgeAppend(world, words, acting, outcome)
+      tallyAppend(world.tally, words, outcome)
       this.#advance(words, outcome, world)
       const idAfter = world.model.streams.get(path)?.state.id
       if (outcome.kind === 'appended' && producer !== undefined) {
@@ -233,6 +237,8 @@ export class Client {
       if (isRefused && outcome.rejection.kind === 'no-room') {
         check(mayBeFullBefore || world.mayBeFull(), () => 'a creation finds no room on a disk that has some')
       }
+      const made = `${command.fork ? 'fork' : 'create'}${command.expiry ? ' that expires' : ''}`
+      world.tally.add('outcomes', `${made}: ${kindOf(outcome)}`)
       return inShort(outcome)
     })
   }
@@ -245,6 +251,7 @@ export class Client {
       if (outcome.kind === 'deleted' && before !== undefined && after?.id === before) {
         check(after.softDeleted, () => `${path} is deleted, but still there`)
       }
+      world.tally.add('outcomes', `delete: ${kindOf(outcome)}`)
       return inShort(outcome)
     })
   }
@@ -273,4 +280,21 @@ export class Client {
 export function inShort(outcome: Outcome): string {
   if (outcome.kind === 'rejected') return `rejected: ${outcome.rejection.kind}`
   return 'tail' in outcome ? `${outcome.kind} at ${outcome.tail}` : outcome.kind
+}
+
+function kindOf(outcome: Outcome): string {
+  return outcome.kind === 'rejected' ? outcome.rejection.kind : outcome.kind
+}
+
+function tallyAppend(
+  tally: Tally,
+  { producer, streamSeq, closes, body }: AppendWords,
+  outcome: Outcome,
+): void {
+  const what = [
+    body === undefined ? 'close' : closes ? 'append and close' : 'append',
+    producer === undefined ? '' : ' with producer',
+    streamSeq === undefined ? '' : ' with Stream-Seq',
+  ].join('')
+  tally.add('outcomes', `${what}: ${kindOf(outcome)}`)
 }

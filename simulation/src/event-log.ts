@@ -8,6 +8,12 @@ export class Violation extends Error {
   override readonly name = 'Violation'
 }
 
+/** What is to be said of an error that ended a run; where it came from, unless it is a check. */
+export function messageOf(error: unknown): string {
+  if (error instanceof Violation) return error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
 /** Fails the run unless a condition holds. */
 export function check(holds: boolean, what: () => string): void {
   if (!holds) throw new Violation(what())

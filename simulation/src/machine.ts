@@ -5,10 +5,20 @@
 import { check, type EventLog } from './event-log.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { SimClock, type WorldTime } from './sim-clock.ts'
-import { type DiskOperation, FaultyDisk, type FlushOutcome, MemoryHome } from './store-parts.ts'
+import {
+  BLOCK_FOLDER,
+  type DiskOperation,
+  FaultyDisk,
+  type FlushOutcome,
+  JOURNAL_FOLDER,
+  MemoryHome,
+} from './store-parts.ts'
+import type { Tally } from './tally.ts'
 
 interface Gate {
   readonly label: string
+  /** What it changes, as crash points are counted; `undefined`: nothing. */
+  readonly effect: string | undefined
   open(): void
 }
 
@@ -28,6 +38,9 @@ const CHANGES: ReadonlySet<string> = new Set([
   'makeFolder',
 ])
 
+/** What the store is doing as a whole. */
+export type Phase = 'opening' | 'serving' | 'stopping'
+
 /** Hears of operations that have just been let through. */
 export type StepListener = (operation: DiskOperation) => void
 
@@ -44,13 +57,19 @@ export class Machine {
   /** Outcome of home flushes while this is set. */
   homeOutcome: FlushOutcome = 'flushed'
   onStep: StepListener = () => undefined
+  phase: Phase = 'opening'
+  #isLookedAt = false
   readonly #random: SeededRandom
   readonly #log: EventLog
+  readonly #tally: Tally
   #gates: Gate[] = []
+  /** The last effect that was let through. */
+  #lastEffect = 'nothing'
 
-  constructor(random: SeededRandom, log: EventLog) {
+  constructor(random: SeededRandom, log: EventLog, tally: Tally) {
     this.#random = random
     this.#log = log
+    this.#tally = tally
     const chance = random.branch()
     this.disk = new FaultyDisk({
       random: () => chance.next(),
@@ -78,6 +97,7 @@ export class Machine {
     this.#log.add(
       `${kind} crash at step ${this.steps}, with ${this.#gates.map(({ label }) => label).join(', ')} waiting`,
     )
+    this.#countCrash(kind)
     this.#gates = []
     this.disk = this.disk.crash(kind)
     this.home = this.home.crash()
@@ -154,27 +174,48 @@ export class Machine {
     return outcome.value
   }
 
+  /** An effect that waits may be done in part or not at all; the one before it was the last that certainly was. */
+  #countCrash(kind: 'power' | 'process'): void {
+    this.#tally.add('crashes', `${kind} while ${this.phase}`)
+    const waiting = new Set(this.#gates.flatMap(({ effect }) => effect ?? []))
+    for (const effect of waiting) this.#tally.add(`crashes before an effect (${this.phase})`, effect)
+    this.#tally.add('crashes after an effect', this.#lastEffect)
+    this.#lastEffect = 'nothing'
+  }
+
+  /** Looks at what is on the disk; for the run nothing has happened. */
+  async lookAt<T>(look: () => Promise<T>): Promise<T> {
+    this.#isLookedAt = true
+    try {
+      return await look()
+    } finally {
+      this.#isLookedAt = false
+    }
+  }
+
   #enter(operation: DiskOperation): void | Promise<void> {
+    if (this.#isLookedAt) return
     const changes = CHANGES.has(operation.kind)
     const label = labelOf(operation)
     if (!changes && this.#random.chance(0.6)) return
     if (changes) this.steps++
-    return this.#gate(label).then(() => this.onStep(operation))
+    return this.#gate(label, changes ? effectOf(operation) : undefined).then(() => this.onStep(operation))
   }
 
   async #flush(transaction: number): Promise<FlushOutcome> {
     this.steps++
-    await this.#gate(`home ${transaction}`)
+    await this.#gate(`home ${transaction}`, 'home commit')
     return this.homeOutcome
   }
 
-  #gate(label: string): Promise<void> {
+  #gate(label: string, effect: string | undefined): Promise<void> {
     return new Promise((resolve) => {
       const open = (): void => {
         this.#log.add(label)
+        this.#lastEffect = effect ?? this.#lastEffect
         resolve()
       }
-      this.#gates.push({ label, open })
+      this.#gates.push({ label, effect, open })
     })
   }
 }
@@ -182,4 +223,11 @@ export class Machine {
 function labelOf({ kind, name, to, position, length }: DiskOperation): string {
   const place = position === undefined ? '' : ` at ${position}`
   return `${kind} ${name}${to === undefined ? '' : ` to ${to}`}${place}${length === undefined ? '' : ` of ${length}`}`
+}
+
+/** Where an operation changes what: `journal sync`. */
+function effectOf({ kind, name }: DiskOperation): string {
+  const [folder] = name.split('/')
+  const place = folder === JOURNAL_FOLDER || folder === BLOCK_FOLDER ? folder : 'directory'
+  return `${place} ${kind}`
 }

@@ -1,8 +1,9 @@
 /** The command line: runs seeds until one fails or all have passed, or shows that broken stores are noticed. */
 import { parseArgs } from 'node:util'
 import { BREAKS } from './breaks.ts'
-import { checkSeed, firstCatch, keptSeeds, runBroken } from './seed-check.ts'
+import { checkSeed, crashAtEach, firstCatch, keptSeeds, runBroken } from './seed-check.ts'
 import type { RunResult } from './seed-run.ts'
+import { type Counts, crashesByKind, linesOf, neverAmong, sumOf } from './tally.ts'
 
 const OPTIONS = {
   seeds: { type: 'string', default: '200' },
@@ -11,8 +12,12 @@ const OPTIONS = {
   steps: { type: 'string', default: '1200' },
   kept: { type: 'boolean', default: false },
   'keep-going': { type: 'boolean', default: false },
+  'each-step': { type: 'boolean', default: false },
   break: { type: 'string' },
 } as const
+
+/** In so many seeds everything comes that may come. */
+const ENOUGH_SEEDS = 500
 
 const { values } = parseArgs({ options: OPTIONS })
 const actions = Number(values.steps)
@@ -28,11 +33,16 @@ async function checkSeeds(): Promise<void> {
   let crashes = 0
   let steps = 0
   let failed = 0
+  let ran = 0
+  let counts: Counts = {}
   for (const seed of seeds) {
     current = seed
+    ran++
     const result = await checkSeed(seed, actions)
     crashes += result.crashes
     steps += result.steps
+    counts = sumOf([counts, result.counts])
+    if (values.seed !== undefined && result.violation === undefined) tell(seed, result)
     if (result.violation === undefined) continue
     failed++
     if (values['keep-going']) console.error(`seed ${seed}: ${result.violation.message.slice(0, 300)}`)
@@ -41,8 +51,32 @@ async function checkSeeds(): Promise<void> {
       break
     }
   }
-  console.log(`${seeds.length} seeds, ${steps} steps, ${crashes} crashes, ${failed} failed`)
+  console.log(linesOf(counts).join('\n'))
+  const never = ran < ENOUGH_SEEDS ? [] : neverAmong(counts)
+  if (never.length > 0) console.log(`never came: ${never.join(', ')}`)
+  console.log(
+    `${ran} seeds, ${steps} steps, ${crashes} crashes (${crashesByKind(counts)}), ${failed} seeds with violations`,
+  )
   if (failed > 0) process.exitCode = 1
+}
+
+/** Crashes each seed before each of its effects, by a power cut and by the end of the process. */
+async function checkEachStep(): Promise<void> {
+  const counts: Counts[] = []
+  for (const seed of await chosenSeeds()) {
+    current = seed
+    for (const isSwapped of [false, true]) {
+      const { runs, failed } = await crashAtEach(seed, actions, isSwapped)
+      counts.push(...runs.map((run) => run.counts))
+      for (const { atStep, by, result } of failed) {
+        process.exitCode = 1
+        console.error(`seed ${seed}, ${by} at step ${atStep}: ${result.violation?.message.slice(0, 300)}`)
+      }
+    }
+  }
+  const sum = sumOf(counts)
+  console.log(linesOf(sum).join('\n'))
+  console.log(`${counts.length} runs, each with a crash before another effect (${crashesByKind(sum)})`)
 }
 
 /** Shows for each break that it is noticed, or with `--seed`, what happens in that one. */
@@ -62,8 +96,8 @@ async function checkBreaks(wanted: string): Promise<void> {
   }
 }
 
-function tell(seed: number, { crashes, violation }: RunResult): void {
-  if (violation === undefined) console.log(`seed ${seed} passes, with ${crashes} crashes`)
+function tell(seed: number, { crashes, digest, violation }: RunResult): void {
+  if (violation === undefined) console.log(`seed ${seed} passes, with ${crashes} crashes; history ${digest}`)
   else {
     console.error(violation.recent.join('\n'))
     console.error(`\nseed ${seed} fails after ${crashes} crashes: ${violation.message}`)
@@ -80,4 +114,6 @@ async function chosenSeeds(): Promise<readonly number[]> {
   return Array.from({ length: Number(values.seeds) }, (_, at) => Number(values.from) + at)
 }
 
-await (values.break === undefined ? checkSeeds() : checkBreaks(values.break))
+if (values.break !== undefined) await checkBreaks(values.break)
+else if (values['each-step']) await checkEachStep()
+else await checkSeeds()

@@ -43,8 +43,31 @@ export class StoreModel {
   /** Changes whenever what `acknowledged` counts starts anew. */
   generation = 0
 
-  constructor(isFast: boolean) {
+  /** Every state that a stream has ever been in, of each path. */
+  readonly #past = new Map<StreamPath, Set<string>>()
+
+  readonly #remembers: boolean
+
+  /** `remembers`: past states are to be known again, see `hasBeen`. */
+  constructor(isFast: boolean, remembers: boolean) {
     this.isFast = isFast
+    this.#remembers = remembers
+  }
+
+  /** From now on all that was given to the store counts as having been there. */
+  believeAll(): void {
+    for (const commit of this.#maybe) if (fitsOn(this.streams, commit)) this.#applyForReal(commit)
+    this.#maybe = []
+  }
+
+  /** Whether a stream was in this state at some time. */
+  hasBeen(path: StreamPath, found: ModelStream): boolean {
+    return this.#past.get(path)?.has(comparable(found)) === true
+  }
+
+  /** Paths that have had a stream at some time. */
+  get pathsEver(): readonly StreamPath[] {
+    return [...this.#past.keys()]
   }
 
   /** A batch goes to the store. */
@@ -95,11 +118,33 @@ export class StoreModel {
 
   /**
    * Finds what a recovered store has among all it may have, and takes that as the truth from now on. Returns what is
-   * wrong, or `undefined`.
+   * wrong, or `undefined`. If the disk was short of room, commits under way that make some may be there although one
+   * before them was left out.
    */
-  recover(kind: 'power' | 'process', actual: ReadonlyMap<StreamPath, ModelStream>): string | undefined {
+  recover(
+    kind: 'power' | 'process',
+    actual: ReadonlyMap<StreamPath, ModelStream>,
+    wasShort: boolean,
+  ): string | undefined {
     const must = kind === 'power' && this.isFast ? 0 : this.#unsynced.length
-    const history = [...this.#unsynced, ...this.#maybe]
+    const maybe = this.#maybe
+    const plain = [...this.#unsynced, ...maybe]
+    const wrong = this.#find(plain, must, actual)
+    if (wrong === undefined || !wasShort) return wrong
+    const others = maybe.map((_, stuck) => [
+      ...this.#unsynced,
+      ...maybe.slice(0, stuck),
+      ...maybe.slice(stuck + 1).filter(makesRoom),
+    ])
+    return others.some((history) => this.#find(history, must, actual) === undefined) ? undefined : wrong
+  }
+
+  /** Looks for the first part of a history that a recovered store has, and adopts it. */
+  #find(
+    history: readonly Commit[],
+    must: number,
+    actual: ReadonlyMap<StreamPath, ModelStream>,
+  ): string | undefined {
     let streams = this.#floor
     let found: number | undefined
     let difference = ''
@@ -169,6 +214,14 @@ export class StoreModel {
       this.#keep(change, Buffer.from(change.payload))
     }
     this.streams = applied(this.streams, commit)
+    for (const { path } of commit.changes) this.#remember(path)
+  }
+
+  #remember(path: StreamPath): void {
+    const now = this.streams.get(path)
+    if (!this.#remembers || now === undefined) return
+    const past = this.#past.get(path) ?? new Set()
+    this.#past.set(path, past.add(comparable(now)))
   }
 
   #keep(change: StateChange, bytes: Buffer): void {
@@ -204,6 +257,11 @@ export class StoreModel {
 export function opOf(bytes: Buffer): number | undefined {
   const match = /^(?:<|\{"op":)([0-9]+)/.exec(bytes.toString('latin1', 0, 24))
   return match?.[1] === undefined ? undefined : Number(match[1])
+}
+
+/** Whether a commit stores nothing new: on a full disk it finds room where others do not. */
+function makesRoom(commit: Commit): boolean {
+  return commit.changes.every(({ payload, version }) => payload === undefined && version > 0)
 }
 
 function fitsOn(streams: Streams, commit: Commit): boolean {

@@ -2,6 +2,8 @@
 import type { EventLog } from './event-log.ts'
 import type { Machine } from './machine.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { InjectedFailure } from './store-parts.ts'
+import type { Tally } from './tally.ts'
 
 /** The trouble of one run, and what it excuses. */
 export class Trouble {
@@ -14,7 +16,10 @@ export class Trouble {
   #mustCutPower = false
   #stopFault: (() => void) | undefined
 
-  constructor(machine: Machine, random: SeededRandom, log: EventLog) {
+  readonly #tally: Tally
+
+  constructor(machine: Machine, random: SeededRandom, log: EventLog, tally: Tally) {
+    this.#tally = tally
     this.#machine = machine
     this.#random = random
     this.#log = log
@@ -33,6 +38,12 @@ export class Trouble {
   /** The store may be poisoned. */
   get mayFail(): boolean {
     return this.#mayFail
+  }
+
+  /** An error that a failing disk or home has made, and nothing else. */
+  excuses(error: unknown): boolean {
+    const isTheirs = error instanceof InjectedFailure || String(error) === 'Error: the home failed to write'
+    return this.#mayFail && isTheirs
   }
 
   /** A sync failed and forgot what it had: only a power cut shows what is really there. */
@@ -55,7 +66,7 @@ export class Trouble {
       return
     }
     if (random.chance(0.5)) this.#takeRoom()
-    else if (random.chance(0.3)) this.#failNext()
+    else if (random.chance(0.3)) this.failNext()
   }
 
   giveRoom(): void {
@@ -70,24 +81,28 @@ export class Trouble {
     const room = this.#random.between(0, 6000)
     disk.resize(disk.statistics().bytes + room)
     this.#log.add(`room for ${room} bytes`)
+    this.#tally.add('disk', 'runs full')
     this.#isShort = true
     this.#wasShort = true
     if (this.#random.chance(0.3)) this.#machine.homeOutcome = 'full'
   }
 
-  #failNext(): void {
+  /** The next operation of some kind fails, until a crash. */
+  failNext(): void {
     this.#mayFail = true
-    const kind = this.#random.pick(['write', 'sync', 'syncFolder', 'home'])
+    const kind = this.#random.pick(['write', 'sync', 'syncFolder', 'create', 'rename', 'remove', 'home'])
     this.#log.add(`the next ${kind} fails`)
     if (kind === 'home') {
       this.#machine.homeOutcome = 'failed'
+      this.#tally.add('disk', 'home to fail')
       return
     }
-    if (kind !== 'write') this.#mustCutPower = true
+    if (kind.startsWith('sync')) this.#mustCutPower = true
     let isDone = false
     this.#stopFault = this.#machine.disk.fail((operation) => {
       if (isDone || operation.kind !== kind) return false
       isDone = true
+      this.#tally.add('disk', `fails to ${kind}`)
       return true
     })
   }

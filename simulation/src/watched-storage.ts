@@ -13,6 +13,7 @@ import type {
 } from '@millrace/engine'
 import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import { inShort, type StoreModel } from './store-model.ts'
+import type { Tally } from './tally.ts'
 
 /** What the watcher reports to. */
 export interface CommitWatch {
@@ -20,6 +21,7 @@ export interface CommitWatch {
   /** False once a crash has ended the process that the store belongs to. */
   isAlive(): boolean
   note(line: string): void
+  readonly tally: Tally
   /** Something is wrong that was found inside a promise: the run must end. */
   failed(error: unknown): void
 }
@@ -59,12 +61,20 @@ export class WatchedStorage implements StreamStorage {
     }
     if (!this.#watch.isAlive()) return results
     note(`commit is ${results.join(' ')}`)
+    this.#count(kept, results)
     try {
       model.settle(kept, results)
     } catch (error) {
       this.#watch.failed(error)
     }
     return results
+  }
+
+  #count(batch: readonly Commit[], results: readonly CommitResult[]): void {
+    for (const [order, { changes }] of batch.entries()) {
+      if (results[order] !== 'durable') continue
+      for (const { kind } of changes.flatMap(({ events }) => events)) this.#watch.tally.add('events', kind)
+    }
   }
 
   read(range: OwnRange): Eventual<readonly Uint8Array[]> {

@@ -2,10 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { DEFAULT_PORT } from '@millrace/server'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { addBackupCommand } from './backup-command.ts'
 import { coloursFor } from './colours.ts'
 import { parseDurationMs } from './duration.ts'
+import { addInspectCommand } from './inspect-command.ts'
+import { addRestoreCommand } from './restore-command.ts'
 import { type ServeSettings, serve, UsageError } from './serve.ts'
 import { STORAGE_MODES } from './storage-mode.ts'
+import { addVerifyCommand } from './verify-command.ts'
 
 const { version } = readPackage()
 
@@ -127,6 +131,11 @@ addServeFlags(program.command('serve').description('run a server'))
 addServeFlags(program.command('dev').description('run a server in memory, for trying things out')).action(
   (flags: ServeFlags) => serve(toSettings(flags, 'memory')),
 )
+
+addBackupCommand(program)
+addRestoreCommand(program)
+addVerifyCommand(program)
+addInspectCommand(program)
 
 program
   .command('version')

@@ -2,12 +2,32 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const COMMAND = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
+const BUN = fileURLToPath(new URL('../../../node_modules/.bin/bun', import.meta.url))
 /** Generous: a process that takes longer is stuck. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
+
+/** A command and its first arguments; those of `millrace` follow. */
+export type Program = readonly [command: string, ...first: string[]]
+
+/** The command as it is installed. */
+export const ON_NODE: Program = [process.execPath, COMMAND]
+/** The same on the other runtime. */
+export const ON_BUN: Program = [BUN, COMMAND]
+
+const SMALL_SERVER = builtScript(new URL('./small-store.fixture.js', import.meta.url))
+/** `millrace serve` with a store so small that checkpoints and removals are always under way. */
+export const SMALL_ON_NODE: Program = [process.execPath, SMALL_SERVER]
+/** The same on the other runtime. */
+export const SMALL_ON_BUN: Program = [BUN, SMALL_SERVER]
+
+/** A script of this package as it was built: Node 20 reads no TypeScript. */
+export function builtScript(script: URL): string {
+  return fileURLToPath(new URL(`../dist/${basename(script.pathname)}`, script))
+}
 
 /** How a process ended, and everything it wrote. */
 export interface Exit {
@@ -23,6 +43,9 @@ export type Environment = Readonly<Record<string, string>>
 /** A server process that has said where it listens. */
 export interface RunningMillrace {
   readonly url: string
+  readonly pid: number | undefined
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<Exit>
   /** What it has written so far. */
   output(): { readonly stdout: string; readonly stderr: string }
   /** Sends a signal and resolves when the process is gone; harmless when it is gone already. */
@@ -33,7 +56,7 @@ export interface RunningMillrace {
 
 /** The command line that starts `millrace`, for a shell. */
 export function shellCommand(args: readonly string[]): string {
-  return [process.execPath, COMMAND, ...args].map((part) => `'${part}'`).join(' ')
+  return [...ON_NODE, ...args].map((part) => `'${part}'`).join(' ')
 }
 
 /** The environment of a user without preferences: no colour variables of the test runner or of a build server. */
@@ -43,11 +66,47 @@ export function plainEnvironment(more: Environment = {}): Environment {
 }
 
 /** Runs a command that ends by itself. */
-export function runMillrace(args: readonly string[], environment: Environment = {}): Promise<Exit> {
-  const child = start(args, environment)
+export function runMillrace(
+  args: readonly string[],
+  environment: Environment = {},
+  program: Program = ON_NODE,
+): Promise<Exit> {
+  const child = start(program, args, environment)
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const { over } = watch(child)
   over.then(() => clearTimeout(timer))
+  return over
+}
+
+/** A command that ends by itself, seen before it has. */
+export interface BegunMillrace {
+  readonly over: Promise<Exit>
+  /** Resolves when it has written something to stderr, or is over. */
+  readonly hasSpoken: Promise<void>
+  signal(signal: NodeJS.Signals): void
+}
+
+/** Begins a command that ends by itself. */
+export function beginMillrace(args: readonly string[]): BegunMillrace {
+  const child = start(ON_NODE, args, {})
+  const { over } = watch(child)
+  const hasSpoken = new Promise<void>((resolve) => {
+    child.stderr?.once('data', () => resolve())
+    over.then(() => resolve())
+  })
+  return { over, hasSpoken, signal: (signal) => void child.kill(signal) }
+}
+
+/** Starts a server and kills it after a while, whatever it is doing by then. */
+export async function startAndKill(
+  program: Program,
+  args: readonly string[],
+  afterMs: number,
+): Promise<Exit> {
+  const child = start(program, args, {})
+  const { over } = watch(child)
+  await Promise.race([over, new Promise((resolve) => setTimeout(resolve, afterMs))])
+  child.kill('SIGKILL')
   return over
 }
 
@@ -55,8 +114,9 @@ export function runMillrace(args: readonly string[], environment: Environment = 
 export async function startMillrace(
   args: readonly string[],
   environment: Environment = {},
+  program: Program = ON_NODE,
 ): Promise<RunningMillrace> {
-  const child = start(args, environment)
+  const child = start(program, args, environment)
   const { over, output, printed } = watch(child)
   const url = await Promise.race([printed(/http:\/\/[^\s/]+:\d+(?=\D)/), over, late()])
   if (typeof url !== 'string') {
@@ -66,6 +126,8 @@ export async function startMillrace(
   }
   return {
     url,
+    pid: child.pid,
+    ended: over,
     output,
     signal: (signal) => child.kill(signal),
     async stop(signal = 'SIGTERM') {
@@ -78,11 +140,15 @@ export async function startMillrace(
   }
 }
 
-function start(args: readonly string[], environment: Environment): ChildProcess {
+function start(
+  [command, ...first]: Program,
+  args: readonly string[],
+  environment: Environment,
+): ChildProcess {
   const env = plainEnvironment(environment)
   // Each process has a working directory of its own, and with it a data directory of its own.
   const cwd = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
-  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, [...first, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   child.once('exit', () => rmSync(cwd, { recursive: true, force: true }))
   // A test run that is broken off leaves no process behind.
   const kill = (): void => void child.kill('SIGKILL')

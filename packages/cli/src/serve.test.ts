@@ -101,7 +101,7 @@ describe('serve', () => {
     expect(stderr).toBe('')
   })
 
-  test.skipIf(!hasProgram('curl'))('prints curl commands that work as they stand', async () => {
+  test.skipIf(!hasProgram('curl'))('prints curl commands that work as they stand (needs curl)', async () => {
     const { output } = await start(['serve', '--port', '0'])
     const commands = output().stdout.match(/^ {2}curl .*$/gm) ?? []
 
@@ -111,15 +111,20 @@ describe('serve', () => {
     expect(printed).toBe('[{"n":1}]')
   })
 
-  test.skipIf(!hasProgram('curl'))('prints curl commands that name the stream root it serves', async () => {
-    const { output } = await start(['serve', '--port', '0', '--stream-base-path', '/a/b/'])
-    const commands = output().stdout.match(/^ {2}curl .*$/gm) ?? []
+  test.skipIf(!hasProgram('curl'))(
+    'prints curl commands that name the stream root it serves (needs curl)',
+    async () => {
+      const { output } = await start(['serve', '--port', '0', '--stream-base-path', '/a/b/'])
+      const commands = output().stdout.match(/^ {2}curl .*$/gm) ?? []
 
-    const printed = await shell(['set -e', ...commands.map((command) => `${command} -sS --fail`)].join('\n'))
+      const printed = await shell(
+        ['set -e', ...commands.map((command) => `${command} -sS --fail`)].join('\n'),
+      )
 
-    expect(commands.filter((command) => command.includes('/a/b/hello')).length).toBe(3)
-    expect(printed).toBe('[{"n":1}]')
-  })
+      expect(commands.filter((command) => command.includes('/a/b/hello')).length).toBe(3)
+      expect(printed).toBe('[{"n":1}]')
+    },
+  )
 
   test('refuses a port that is in use with a sentence', async () => {
     const { url } = await start(['serve', '--port', '0'])
@@ -348,12 +353,15 @@ describe('colours', () => {
     return shell(`script -qec "${command} || true" /dev/null < /dev/null`, environment)
   }
 
-  test.skipIf(!hasProgram('script'))('are there on a terminal, unless NO_COLOR is set', async () => {
-    const plain = await onTerminal({ NO_COLOR: '1' })
-    const coloured = await onTerminal({})
+  test.skipIf(!hasProgram('script'))(
+    'are there on a terminal, unless NO_COLOR is set (needs script)',
+    async () => {
+      const plain = await onTerminal({ NO_COLOR: '1' })
+      const coloured = await onTerminal({})
 
-    expect(plain).toContain('no storage mode tape')
-    expect(coloured).toContain('no storage mode tape')
-    expect([plain.includes(ESCAPE), coloured.includes(ESCAPE)]).toEqual([false, true])
-  })
+      expect(plain).toContain('no storage mode tape')
+      expect(coloured).toContain('no storage mode tape')
+      expect([plain.includes(ESCAPE), coloured.includes(ESCAPE)]).toEqual([false, true])
+    },
+  )
 })

@@ -1,6 +1,15 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
 import { createServer, type MillraceServer } from '@millrace/server'
-import { DiskLocked, ForeignDirectory, JournalDamaged } from '@millrace/storage-file'
+import {
+  DiskFull,
+  DiskLocked,
+  ForeignDirectory,
+  HomeCorrupt,
+  HomeLost,
+  HomeUnreadable,
+  JournalDamaged,
+} from '@millrace/storage-file'
+import { withAdminSocket } from './admin.ts'
 import { coloursFor } from './colours.ts'
 import { findMode, type OpenMode, STORAGE_MODES, type StorageHooks } from './storage-mode.ts'
 
@@ -31,6 +40,11 @@ export async function serve(settings: ServeSettings): Promise<void> {
     const known = STORAGE_MODES.join(', ')
     throw new UsageError(`There is no storage mode ${settings.storage}. Choose one of: ${known}.`)
   }
+  await serveMode(settings, mode)
+}
+
+/** The same, with a mode that need not have a name. */
+export async function serveMode(settings: ServeSettings, mode: OpenMode): Promise<void> {
   const server = await start(settings, mode)
   stopOnSignal(server)
   console.log(greeting(server, settings, mode))
@@ -46,8 +60,9 @@ export async function serve(settings: ServeSettings): Promise<void> {
 async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceServer> {
   const { host, port, longPollTimeoutMs, sseReconnectIntervalMs, streamBasePath, publicUrl } = settings
   try {
-    return await createServer({
-      storage: mode.open(settings.dataDir, hooks),
+    const storage = await mode.open(settings.dataDir, hooks)
+    const server = await createServer({
+      storage,
       host,
       port,
       longPollTimeoutMs,
@@ -57,6 +72,7 @@ async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceS
       allowedHosts: anyOr(settings.allowedHosts),
       ...(publicUrl !== undefined && { publicUrl }),
     })
+    return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, settings.dataDir) : server
   } catch (error) {
     throw explain(error, settings)
   }
@@ -83,12 +99,24 @@ function anyOr(names: readonly string[]): '*' | readonly string[] {
   return names.includes('*') ? '*' : names
 }
 
+/** Failures of a data directory that say themselves what to do. */
+const TOLD_BY_STORE = [ForeignDirectory, HomeLost, HomeUnreadable, JournalDamaged]
+
 function explain(error: unknown, { host, port, dataDir }: ServeSettings): unknown {
   if (error instanceof RangeError) return new UsageError(error.message)
-  if (error instanceof DiskLocked || error instanceof ForeignDirectory || error instanceof JournalDamaged) {
-    return new UsageError(error.message)
+  for (const kind of TOLD_BY_STORE) if (error instanceof kind) return new UsageError(error.message)
+  if (error instanceof DiskLocked) {
+    return new UsageError(`${error.message} Stop it first, or choose another directory with --data-dir.`)
+  }
+  if (error instanceof HomeCorrupt) {
+    return new UsageError(`${dataDir} is damaged: ${error.message}. Put it back from a backup.`)
   }
   const { code, syscall } = systemError(error)
+  if (error instanceof DiskFull || code === 'ENOSPC' || code === 'EDQUOT') {
+    return new UsageError(
+      `There is no room to start in ${dataDir}: free 64 MiB on its disk and start again. Everything stored is still there.`,
+    )
+  }
   switch (code) {
     case 'EADDRINUSE':
       return new UsageError(

@@ -1,6 +1,6 @@
 /** Storage modes by name: what each promises, and how it is opened. */
 import { memoryStorage, type StreamStorage } from '@millrace/server'
-import { type Durability, fileStorage, type RecoveryReport } from '@millrace/storage-file'
+import { type Durability, type FileStore, fileStorage, type RecoveryReport } from '@millrace/storage-file'
 
 /** A mode that can be opened. */
 export interface OpenMode {
@@ -8,7 +8,7 @@ export interface OpenMode {
   /** What the mode promises, as a phrase for the person who starts the server. */
   readonly promise: string
   readonly usesDataDir: boolean
-  open(dataDir: string, hooks: StorageHooks): Promise<StreamStorage>
+  open(dataDir: string, hooks: StorageHooks): Promise<StreamStorage | FileStore>
 }
 
 /** What a store tells the person who runs it. */

@@ -32,6 +32,13 @@ function renewalCases({ suite: { expect }, check }: ContractGroup): void {
     expect(await storage.commit([{ changes: [a.write('y', NOW + 6000)] }])).toEqual(['durable'])
   })
 
+  check('takes no notice after it was closed', async (storage) => {
+    const a = new ContractStream('a')
+    await commitAll(storage, a.create({ expiry: MINUTE }))
+    await storage.close()
+    expect(storage.touch([touchOf(a, NOW + 5000)])).toBe(undefined)
+  })
+
   check('does not care about streams that are not there', async (storage) => {
     const old = new ContractStream('a', 'old')
     const again = new ContractStream('a', 'new')

@@ -28,7 +28,7 @@ import { Deadlines } from './deadlines.ts'
 import type { Entity } from './entity.ts'
 import { EntityTable } from './entity-table.ts'
 import type { Eventual } from './eventual.ts'
-import { Fault } from './fault.ts'
+import { Fault, toFault } from './fault.ts'
 import { Follower, type FollowOptions, type FollowSink } from './follower.ts'
 import { findForkPoint } from './fork-finder.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -115,7 +115,14 @@ export class Engine {
     this.#table = new EntityTable(storage, limits.maxIdleStreams, (entity) => wakeUps.moved(entity))
     this.#commits = new GroupCommit(storage, clock)
     this.#writer = new StreamWriter(this.#table, this.#commits, wakeUps, storage, limits, nowMs)
-    const live = new LiveReaders(limits, (entity) => this.#writer.touch(entity, this.#nowMs()))
+    const live = new LiveReaders(limits, (entity) => {
+      // A reader is let go even if the store cannot note it; the stream may expire earlier, or has a fault anyway.
+      try {
+        this.#writer.touch(entity, this.#nowMs())
+      } catch (error) {
+        options.onFault(toFault(error))
+      }
+    })
     const keepAlive = (entity: Entity): void => this.#writer.keepAlive(entity, this.#nowMs())
     this.#reading = { table: this.#table, storage, limits, deadlines, live, nowMs, keepAlive }
     this.#sweeper = new Sweeper(storage, deadlines, limits, {

@@ -15,12 +15,15 @@ export class EntityTable {
   readonly #entities = new Map<StreamPath, Entity>()
   /** Loaded entities that nobody uses, least recently used first. */
   readonly #idle = new Set<Entity>()
+  /** Where the search for the oldest left off: a new one would pass over the places of all that have gone. */
+  #oldest: Iterator<Entity>
 
   /** `onLoaded` hears of states that were loaded while somebody may be waiting for them. */
   constructor(storage: StreamStorage, maxIdle: number, onLoaded: (entity: Entity) => void = () => undefined) {
     this.#storage = storage
     this.#maxIdle = maxIdle
     this.#onLoaded = onLoaded
+    this.#oldest = this.#idle.values()
   }
 
   /** Entities in memory, for statistics. */
@@ -52,11 +55,19 @@ export class EntityTable {
     }
     this.#idle.add(entity)
     if (this.#idle.size <= this.#maxIdle) return
-    for (const oldest of this.#idle) {
-      this.#idle.delete(oldest)
-      this.#entities.delete(oldest.path)
-      break
+    this.#dropOldest()
+  }
+
+  /** What the search has passed was dropped, or used since and then added again at the end. */
+  #dropOldest(): void {
+    let found = this.#oldest.next()
+    if (found.done) {
+      this.#oldest = this.#idle.values()
+      found = this.#oldest.next()
     }
+    if (found.done) return
+    this.#idle.delete(found.value)
+    this.#entities.delete(found.value.path)
   }
 
   /** Sees to it that the entities are loaded; `undefined` if they are already. Waiters go on in their order. */

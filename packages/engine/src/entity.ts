@@ -13,7 +13,7 @@ export interface Waiter {
 }
 
 /** A read of a state from a position on. */
-interface SharedRead {
+export interface SharedRead {
   readonly state: StreamState
   readonly from: number
   readonly step: Promise<Step>

@@ -7,14 +7,26 @@
  */
 export type FaultCode = 'unavailable' | 'unknown-outcome' | 'corrupt' | 'removed' | 'storage'
 
-/** A failure with a stable code; `message` is for people and logs only. */
+/** Positions of a stream whose bytes are not what was written. */
+export interface DamagedRange {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * A failure with a stable code; `message` is for people and logs only. That of `corrupt` is shown to clients: it
+ * says which bytes are damaged, and nothing about the machine.
+ */
 export class Fault extends Error {
   override readonly name = 'Fault'
   readonly code: FaultCode
+  /** With `corrupt`, where it is known: the first damaged bytes of what was to be read. */
+  readonly damaged: DamagedRange | undefined
 
-  constructor(code: FaultCode, message: string, cause?: unknown) {
+  constructor(code: FaultCode, message: string, cause?: unknown, damaged?: DamagedRange) {
     super(message, { cause })
     this.code = code
+    this.damaged = damaged
   }
 }
 

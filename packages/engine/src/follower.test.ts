@@ -220,6 +220,17 @@ describe('a store that cannot be read', () => {
       expect([sink.text.length, sink.ended]).toEqual([10, 'failed'])
     })
 
+    it(`ends a reader as failed that cannot begin (the store throws ${when})`, async () => {
+      const world = await worldWith('abc', { synchronous, limits: { maxIdleStreams: 0 } })
+      const found = await world.done(world.engine.follow(path('a'), at(0)))
+      world.storage.script = { synchronous, beforeLoad: failure }
+      const sink = new RecordingSink()
+      if (found.kind === 'following') found.begin(sink, { lifetimeMs: 0, heartbeatMs: 0 }).resume()
+      await world.settle()
+      expect([sink.ended, String(sink.error)]).toEqual(['failed', 'Error: bad sector'])
+      expect(leftovers(world)).toEqual(NOTHING_LEFT)
+    })
+
     it(`does not matter to others (the store throws ${when})`, async () => {
       const world = await worldWith('', { synchronous, limits: { wakesPerTurn: 1 } })
       await world.done(world.create('b'))
@@ -234,6 +245,17 @@ describe('a store that cannot be read', () => {
       expect(sink.text).toBe('y')
     })
   }
+
+  it('lets readers go when that cannot be noted', async () => {
+    const world = new World()
+    await world.done(world.create('a', { body: 'abc', expiry: ttl(60) }))
+    const sinks = [await world.follow('a', 0), await world.follow('a', 0)]
+    world.storage.script = { beforeTouch: failure }
+    world.engine.endLiveReaders()
+    expect(sinks.map(({ ended }) => ended)).toEqual(['shutdown', 'shutdown'])
+    expect(leftovers(world)).toEqual(NOTHING_LEFT)
+    expect(world.faults.map(({ code }) => code)).toEqual(['storage', 'storage'])
+  })
 
   it('ends the reader as removed when the stream goes while it is being read', async () => {
     const world = await worldWith()

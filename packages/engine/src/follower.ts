@@ -117,11 +117,16 @@ export class Follower implements Waiter, Deadline, LiveReader {
       this.#end('lifetime')
       return
     }
-    const loading = this.#context.table.load([this.#entity])
-    if (loading === undefined) {
-      this.#run()
-      return
+    try {
+      const loading = this.#context.table.load([this.#entity])
+      if (loading === undefined) this.#runSteps()
+      else this.#runAfter(loading)
+    } catch (error) {
+      this.#end('failed', error)
     }
+  }
+
+  #runAfter(loading: Promise<void>): void {
     this.#state = 'reading'
     loading.then(
       () => {

@@ -9,6 +9,8 @@ interface Chunk {
   used: number
 }
 
+/** Numbers kept of one append unit. */
+const UNIT_NUMBERS = 3
 const SMALLEST_CHUNK_BYTES = 256
 const LARGEST_CHUNK_BYTES = 64 * 1024
 /** Payloads from this size on are kept as they come instead of being copied, if they own their buffer. */
@@ -17,9 +19,8 @@ const KEEP_BYTES = 8 * 1024
 /** Append-only bytes of one incarnation. Pieces handed out are views of bytes that never change again. */
 export class MemoryStream {
   readonly #chunks: Chunk[] = []
-  readonly #unitEnds: number[] = []
-  readonly #unitTimesMs: number[] = []
-  readonly #unitMessages: number[] = []
+  /** End, time and messages of each unit in turn: one array, because a million streams have one each. */
+  readonly #units: number[] = []
   readonly #from: number
   #tail: number
 
@@ -41,9 +42,10 @@ export class MemoryStream {
   /** All append units, in order. */
   *units(): IterableIterator<AppendUnit> {
     let from = this.#from
-    for (const [at, to] of this.#unitEnds.entries()) {
-      yield { from, to, atMs: this.#unitTimesMs[at] ?? 0, messages: this.#unitMessages[at] ?? 0 }
-      from = to
+    for (let at = 0; at < this.#unitCount; at++) {
+      const unit = this.#unit(at, from)
+      yield unit
+      from = unit.to
     }
   }
 
@@ -60,9 +62,7 @@ export class MemoryStream {
       this.#copy(payload)
     }
     this.#tail += payload.length
-    this.#unitEnds.push(this.#tail)
-    this.#unitTimesMs.push(atMs)
-    this.#unitMessages.push(messages)
+    this.#units.push(this.#tail, atMs, messages)
   }
 
   read(range: OwnRange): readonly Uint8Array[] {
@@ -82,15 +82,22 @@ export class MemoryStream {
   }
 
   unitAt(position: number): AppendUnit {
-    const at = firstAbove(this.#unitEnds.length, (i) => (this.#unitEnds[i] ?? 0) > position)
-    const to = this.#unitEnds[at]
-    if (to === undefined || position < this.#from) throw new RangeError(`no append unit at ${position}`)
-    return {
-      from: at === 0 ? this.#from : (this.#unitEnds[at - 1] ?? this.#from),
-      to,
-      atMs: this.#unitTimesMs[at] ?? 0,
-      messages: this.#unitMessages[at] ?? 0,
-    }
+    const at = firstAbove(this.#unitCount, (i) => this.#unitEnd(i) > position)
+    if (at === this.#unitCount || position < this.#from) throw new RangeError(`no append unit at ${position}`)
+    return this.#unit(at, at === 0 ? this.#from : this.#unitEnd(at - 1))
+  }
+
+  get #unitCount(): number {
+    return this.#units.length / UNIT_NUMBERS
+  }
+
+  #unitEnd(at: number): number {
+    return this.#units[at * UNIT_NUMBERS] ?? this.#tail
+  }
+
+  #unit(at: number, from: number): AppendUnit {
+    const [atMs = 0, messages = 0] = [this.#units[at * UNIT_NUMBERS + 1], this.#units[at * UNIT_NUMBERS + 2]]
+    return { from, to: this.#unitEnd(at), atMs, messages }
   }
 
   #copy(payload: Uint8Array): void {

@@ -11,7 +11,7 @@ import {
   type StreamState,
 } from '@millrace/protocol'
 import type { Deadlines } from './deadlines.ts'
-import type { Entity, Waiter } from './entity.ts'
+import type { Entity, SharedRead, Waiter } from './entity.ts'
 import type { EntityTable } from './entity-table.ts'
 import type { Eventual } from './eventual.ts'
 import { Fault } from './fault.ts'
@@ -63,9 +63,17 @@ export function takeStep(
   const read = readSlice(context.storage, state, from, to)
   if (!(read instanceof Promise)) return keepShared(context, entity, read)
   const step = read.then((result) => keepShared(context, entity, result), removedAsMissing)
-  const isShared = entity.readers > 0
-  if (isShared) entity.sharedRead = { state, from, step }
+  if (entity.readers > 0) shareRead(entity, { state, from, step })
   return step
+}
+
+/** Only while it is under way: a failure must not be handed to those who come later, nor its bytes be kept. */
+function shareRead(entity: Entity, read: SharedRead): void {
+  entity.sharedRead = read
+  const over = (): void => {
+    if (entity.sharedRead === read) entity.sharedRead = undefined
+  }
+  read.step.then(over, over)
 }
 
 /** A stream may be purged while its bytes are on their way; its reader gets what a later one would. */

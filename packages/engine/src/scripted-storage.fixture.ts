@@ -29,6 +29,8 @@ export interface StorageScript {
   fateOf?(commit: Commit, at: number): CommitFate
   /** Before a read or `unitAt`; may throw. */
   beforeRead?(id: StreamId): void
+  /** Before a touch; may throw. */
+  readonly beforeTouch?: () => void
   /** Before a load; may throw. */
   beforeLoad?(paths: readonly StreamPath[]): void
   /** Before a look at what is due; may throw. */
@@ -124,6 +126,7 @@ export class ScriptedStorage implements StreamStorage {
   }
 
   touch(touches: readonly Touch[]): void {
+    this.script.beforeTouch?.()
     this.inner.touch(touches)
   }
 

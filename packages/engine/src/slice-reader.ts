@@ -3,6 +3,7 @@ import {
   bytesToMessageEnd,
   incompleteBytes,
   type OwnRange,
+  ownerOf,
   ownRanges,
   type Rejection,
   type Slice,
@@ -10,6 +11,7 @@ import {
   withoutEnd,
 } from '@millrace/protocol'
 import { type Eventual, whenReady } from './eventual.ts'
+import { Fault } from './fault.ts'
 import type { StreamStorage } from './storage.ts'
 
 /** A slice, or why the position cannot be read from. */
@@ -28,7 +30,10 @@ const BETWEEN_BOUNDARIES: SliceResult = {
   },
 }
 
-/** Reads at most `from` to `to`; a cut before the tail moves back to a message end, or on to the first one. */
+/**
+ * Reads at most `from` to `to`; a cut before the tail moves back to a message end, or on to the first one. What lies
+ * before damaged bytes is served; at them the read fails with a fault that names the stream and the bytes.
+ */
 export function readSlice(
   storage: StreamStorage,
   state: StreamState,
@@ -37,6 +42,45 @@ export function readSlice(
 ): Eventual<SliceResult> {
   // One byte more tells whether a client's offset is a message boundary: the byte before it must be a line feed.
   const checks = state.format === 'json' && from > 0
+  const slice = cutSlice(storage, state, from, to, checks)
+  if (!(slice instanceof Promise)) return slice
+  return slice.catch((error) => readBesideDamage(storage, state, from, to, error))
+}
+
+async function readBesideDamage(
+  storage: StreamStorage,
+  state: StreamState,
+  from: number,
+  to: number,
+  error: unknown,
+): Promise<SliceResult> {
+  if (!(error instanceof Fault) || error.code !== 'corrupt') throw error
+  try {
+    const { damaged } = error
+    if (damaged === undefined) throw error
+    const checks = state.format === 'json' && from > 0
+    if (damaged.from > from) return await cutSlice(storage, state, from, damaged.from, checks)
+    if (damaged.to > from || !(await isUnitStart(storage, state, from))) throw error
+    // Only the byte that would have shown the boundary is damaged; the start of an append is one.
+    return await cutSlice(storage, state, from, to, false)
+  } catch (last) {
+    if (!(last instanceof Fault) || last.code !== 'corrupt') throw last
+    throw new Fault('corrupt', `Stream ${state.path}: ${last.message}`, last, last.damaged)
+  }
+}
+
+async function isUnitStart(storage: StreamStorage, state: StreamState, position: number): Promise<boolean> {
+  const owner = ownerOf(state, position)
+  return owner !== undefined && (await storage.unitAt(owner.id, position)).from === position
+}
+
+function cutSlice(
+  storage: StreamStorage,
+  state: StreamState,
+  from: number,
+  to: number,
+  checks: boolean,
+): Eventual<SliceResult> {
   return whenReady(readRange(storage, state, checks ? from - 1 : from, to), (read) => {
     if (checks && read[0]?.[0] !== LF) return BETWEEN_BOUNDARIES
     const pieces = checks ? withoutStart(read) : read

@@ -48,9 +48,9 @@ export interface Commit {
 
 /**
  * `durable`: it is as safe as the backend promises. `conflict`: a version did not match, nothing changed. `full`:
- * no room, nothing changed. `unknown`: it may or may not have happened.
+ * no room, nothing changed. `busy`: no room at this moment, nothing changed. `unknown`: it may or may not have happened.
  */
-export type CommitResult = 'durable' | 'conflict' | 'full' | 'unknown'
+export type CommitResult = 'durable' | 'conflict' | 'full' | 'busy' | 'unknown'
 
 /** The append unit around a position: one PUT or POST body. */
 export interface AppendUnit {
@@ -98,7 +98,7 @@ export interface StreamStorage {
   read(range: OwnRange): Eventual<readonly Uint8Array[]>
   /** The append unit that holds the byte at a position of the stream's own bytes. */
   unitAt(id: StreamId, position: number): Eventual<AppendUnit>
-  /** Renews sliding windows: batched, not awaited, no new version. Unknown ids are ignored. */
+  /** Renews sliding windows: batched, not awaited, no new version. Unknown ids are ignored; after `close`, all are. */
   touch(touches: readonly Touch[]): void
   /** Streams whose path starts with a prefix, in bytewise order of the path, after a given one. */
   list(prefix: string, after: StreamPath | undefined, limit: number): Eventual<readonly StreamSummary[]>

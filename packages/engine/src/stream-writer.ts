@@ -49,6 +49,13 @@ const FULL: Outcome = {
     detail: 'The store has no room for this write: delete streams or add space.',
   },
 }
+const BEHIND: Outcome = {
+  kind: 'rejected',
+  rejection: {
+    kind: 'busy',
+    detail: 'The disk cannot keep up; nothing of this write was stored: try again.',
+  },
+}
 const CONTENDED: Outcome = {
   kind: 'rejected',
   rejection: { kind: 'busy', detail: 'Other writers kept changing this stream first: try again.' },
@@ -202,6 +209,8 @@ function afterCommit(
       return 'again'
     case 'full':
       return FULL
+    case 'busy':
+      return BEHIND
     case 'unknown':
       if (repeatable === 'never') throw nobodyKnows()
       return 'unknown'

@@ -65,6 +65,7 @@ export class ProducerTable {
   /** Builds a table from its entries, as read back from a store. */
   static from(entries: Iterable<readonly [string, ProducerEntry]>): ProducerTable {
     const all = [...entries]
+    if (all.length === 0) return ProducerTable.empty
     let count = 1
     while (all.length > count * BUCKET_LOAD) count *= 4
     return ProducerTable.#spread(count, all)

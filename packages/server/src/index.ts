@@ -1,4 +1,13 @@
 export { type EngineLimits, type EngineStatistics, memoryStorage, type StreamStorage } from '@millrace/engine'
+export {
+  type AdminRefusal,
+  MOST_HASHED_BYTES,
+  type SnapshotEntry,
+  type SnapshotFiles,
+  type SnapshotHead,
+  type SnapshotStore,
+} from './admin-routes.ts'
+export { ADMIN_SOCKET, type AdminOptions, type AdminSocket, openAdminSocket } from './admin-socket.ts'
 export type { ConfigKey } from './config-keys.ts'
 export type { EffectiveValue } from './config-resolve.ts'
 export type { ConfigValue, RawValue, ValueKind } from './config-value.ts'
@@ -8,4 +17,5 @@ export type { FetchHandler } from './fetch-adapter.ts'
 export { ConfigError, type LoadConfigOptions, type LoadedConfig, loadConfig } from './load-config.ts'
 export type { NodeListener } from './node-adapter.ts'
 export type { HandlerOptions } from './options.ts'
+export { openSocketFolder, type SocketFolder, SocketPathTooLong } from './socket-path.ts'
 export { type HttpVersion, TlsFileError, type TlsOptions } from './tls-files.ts'

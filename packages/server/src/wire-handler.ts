@@ -49,7 +49,7 @@ export function createWireHandler(context: WireContext): WireHandler {
         : (refuseTooFrequent(limit, request) ?? (await route(context, request)))
     } catch (error) {
       settings.onError(error)
-      response = respondToFailure(error)
+      response = respondToFailure(error, context.routes()?.engine.refusesWrites())
     }
     return finish(request, response, granted.headers)
   }
@@ -150,10 +150,30 @@ const INTERNAL: Problem = {
   headers: [],
 }
 
-/** A failure on this side says nothing about its cause to the client. */
-export function respondToFailure(error: unknown): WireResponse {
+/** Tells which bytes are damaged, so that a reader can go on behind them; the fault's message says no more. */
+function damaged({ message }: Fault): Problem {
+  const what = 'Other bytes can still be read; millrace verify lists all damage.'
+  return {
+    status: 500,
+    type: '/errors/stored-data-damaged',
+    title: 'Stored Data Damaged',
+    code: 'STORED_DATA_DAMAGED',
+    detail: `${message} ${what}`,
+    headers: [],
+  }
+}
+
+/**
+ * A failure on this side says nothing about its cause to the client, but whether it is worth trying again; damage of
+ * what was asked for is named.
+ */
+export function respondToFailure(error: unknown, writesRefused: string | undefined): WireResponse {
+  if (error instanceof Fault && error.code === 'corrupt') return respondWithProblem(damaged(error))
   const isPassing =
     error instanceof Fault && (error.code === 'unavailable' || error.code === 'unknown-outcome')
   if (!isPassing) return respondWithProblem(INTERNAL)
-  return refuse({ kind: 'busy', detail: 'The store could not confirm the request: try again.' })
+  return refuse({
+    kind: 'busy',
+    detail: writesRefused ?? 'The store could not confirm the request: try again.',
+  })
 }

@@ -22,8 +22,7 @@ export function isWorthMerging(lastBytes: number, newBytes: number, blockBytes: 
 }
 
 /** Blocks of at most `blockBytes` that hold the run; they end between units where that costs at most half a block. */
-export function cutIntoBlocks(run: Run, blockBytes: number): readonly Block[] {
-  const blocks: Block[] = []
+export function* cutIntoBlocks(run: Run, blockBytes: number): IterableIterator<Block> {
   let first = 0
   let from = run.from
   while (from < run.to) {
@@ -35,9 +34,8 @@ export function cutIntoBlocks(run: Run, blockBytes: number): readonly Block[] {
     const to = boundary - from >= blockBytes / 2 || boundary === run.to ? boundary : limit
     if (to === run.units[last]?.from) last--
     const units = run.units.slice(first, last + 1)
-    blocks.push({ id: run.id, from, to, units, payload: run.bytes(from, to) })
+    yield { id: run.id, from, to, units, payload: run.bytes(from, to) }
     from = to
     first = (run.units[last]?.to ?? to) <= to ? last + 1 : last
   }
-  return blocks
 }

@@ -2,6 +2,7 @@
  * Block files: immutable blocks, written once by a checkpoint, read with positioned reads off the main thread. It
  * knows places, not streams; which block is where is the home's business.
  */
+import type { StreamId } from '@millrace/protocol'
 import { type Block, BlockDamaged, decodeBlock, encodeBlock } from './block-codec.ts'
 import { checksum } from './checksum.ts'
 import type { Disk, DiskFile } from './disk.ts'
@@ -27,12 +28,27 @@ export function blockFileNumber(fileName: string): number | undefined {
   return match?.[1] === undefined ? undefined : Number(match[1])
 }
 
+/** Whether these are the bytes in front of the blocks of this file. */
+export function isBlockFileHeader(bytes: Uint8Array, file: number): boolean {
+  return fileHeader(file).equals(bytes)
+}
+
 function fileHeader(file: number): Buffer {
   const header = Buffer.alloc(BLOCK_FILE_HEADER_BYTES)
   MAGIC.copy(header, 0)
   header.writeUInt32LE(file, 8)
   header.writeUInt32LE(checksum(header.subarray(0, 12)), 12)
   return header
+}
+
+/** What a full cache is cut to. */
+const KEPT_SHARE = 0.9
+/** Memory that a block and its entry take besides payload and units. */
+const CACHE_ENTRY_BYTES = 512
+const UNIT_BYTES = 64
+
+function cachedBytes({ payload, units }: Block): number {
+  return CACHE_ENTRY_BYTES + payload.length + units.length * UNIT_BYTES
 }
 
 interface WritingFile {
@@ -52,6 +68,8 @@ export class BlockFiles {
   readonly #open: OpenFiles
   readonly #cache = new Map<string, Block>()
   #cachedBytes = 0
+  /** Files that could not be read to their end: another rewrite would only write the same copies for nothing. */
+  readonly damagedFiles: Set<number> = new Set()
   #writing: WritingFile | undefined
   #nextFile: number
 
@@ -67,25 +85,32 @@ export class BlockFiles {
     return this.#writing?.number
   }
 
-  /** A block, checked; throws `BlockDamaged` with the place if it is not what was written. */
-  async read(place: BlockPlace): Promise<Block> {
+  /** A block of a stream, checked; throws `BlockDamaged` with the place if it is not what was written. */
+  async read(id: StreamId, place: BlockPlace): Promise<Block> {
     const key = `${place.file}:${place.at}`
     const cached = this.#cache.get(key)
-    if (cached !== undefined) {
+    if (cached !== undefined && isAt(cached, id, place)) {
       this.#cache.delete(key)
       this.#cache.set(key, cached)
       return cached
     }
-    const bytes = await this.readRaw(place.file, place.at, place.sizeBytes)
+    const block = await this.load(id, place)
+    this.#keep(key, block)
+    return block
+  }
+
+  /** The same for one who will not ask for it again: nothing is kept in memory. */
+  async load(id: StreamId, place: BlockPlace): Promise<Block> {
     try {
-      const block = decodeBlock(bytes)
-      if (block.from !== place.from || block.to !== place.to) throw new BlockDamaged('it is another block')
-      this.#keep(key, block)
+      const block = decodeBlock(await this.readRaw(place.file, place.at, place.sizeBytes))
+      if (!isAt(block, id, place)) throw new BlockDamaged('it is another block')
       return block
     } catch (error) {
       if (!(error instanceof BlockDamaged)) throw error
-      const where = `bytes ${place.from} to ${place.to}, at ${place.at} in ${blockFileName(place.file)}`
-      throw new BlockDamaged(`The block with ${where} is damaged: ${error.message}.`)
+      const file = `${blockFileName(place.file)}, bytes ${place.at} to ${place.at + place.sizeBytes}`
+      throw new BlockDamaged(
+        `Bytes ${place.from} to ${place.to} of the stream are damaged on the disk (${file}: ${error.message}).`,
+      )
     }
   }
 
@@ -134,9 +159,19 @@ export class BlockFiles {
     await this.#writing?.file.close()
   }
 
-  /** The raw bytes of a file, for whoever looks for the blocks in it. */
-  readRaw(number: number, at: number, length: number): Promise<Uint8Array> {
-    return this.#open.use(blockFileName(number), (file) => file.read(at, length))
+  /**
+   * The raw bytes of a file, for whoever looks for the blocks in it. A file that is gone, or that the medium cannot
+   * read, is damage of the blocks in it: throws `BlockDamaged`.
+   */
+  async readRaw(number: number, at: number, length: number): Promise<Uint8Array> {
+    try {
+      return await this.#open.use(blockFileName(number), (file) => file.read(at, length))
+    } catch (error) {
+      const code = systemCode(error)
+      if (code === 'ENOENT') throw new BlockDamaged('the file is missing')
+      if (code === 'EIO') throw new BlockDamaged('the disk cannot read them')
+      throw error
+    }
   }
 
   async #writingFile(): Promise<WritingFile> {
@@ -162,14 +197,28 @@ export class BlockFiles {
   }
 
   #keep(key: string, block: Block): void {
+    // Read twice at the same time, it is there already.
+    if (this.#cache.has(key)) return
     this.#cache.set(key, block)
-    this.#cachedBytes += block.payload.length
-    for (const [oldest, { payload }] of this.#cache) {
-      if (this.#cachedBytes <= this.#limits.blockCacheBytes) return
+    this.#cachedBytes += cachedBytes(block)
+    if (this.#cachedBytes <= this.#limits.blockCacheBytes) return
+    for (const [oldest, kept] of this.#cache) {
       this.#cache.delete(oldest)
-      this.#cachedBytes -= payload.length
+      this.#cachedBytes -= cachedBytes(kept)
+      // Some room at a time: to find the oldest entry is dear after many have gone.
+      if (this.#cachedBytes <= this.#limits.blockCacheBytes * KEPT_SHARE) return
     }
   }
+}
+
+function isAt(block: Block, id: StreamId, place: BlockPlace): boolean {
+  return block.id === id && block.from === place.from && block.to === place.to
+}
+
+/** The system's code, of the error itself or of what it was made of. */
+function systemCode(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined
+  return 'code' in error ? error.code : systemCode(error.cause)
 }
 
 async function flush(writing: WritingFile): Promise<void> {

@@ -6,6 +6,7 @@
  * The home need not be changed in one transaction: each holds a stream's state together with its blocks, and replay
  * skips a change whose stream in the home is already past it. So a crash between two of them is harmless.
  */
+import type { AppendUnit, MemoryStream } from '@millrace/engine'
 import { dueAtMs, ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
 import type { Block } from './block-codec.ts'
 import { cutIntoBlocks, isWorthMerging, type Run } from './block-cutter.ts'
@@ -44,18 +45,33 @@ export interface CheckpointContext {
   yieldTurn(): Promise<void>
 }
 
-/** Streams handled between two yields. */
-const STREAMS_PER_TURN = 50
+/** Streams handled between two yields; their last blocks are read at the same time. */
+const STREAMS_PER_TURN = 25
+/** Blocks of one stream written between two yields. */
+const BLOCKS_PER_TURN = 8
+/** Units of one stream looked at between two yields. */
+const UNITS_PER_TURN = 5000
 
 /** Writes a layer down; resolves when all of it is in blocks and home for good. */
 export async function writeLayer(context: CheckpointContext, layer: Layer): Promise<void> {
   const writer = new LayerWriter(context)
-  let count = 0
-  for (const [path, entry] of layer.entries) {
-    await writer.write(path, entry, layer)
-    if (++count % STREAMS_PER_TURN === 0) await context.yieldTurn()
+  const entries = layer.entries.entries()
+  for (;;) {
+    const turn = [...take(entries, STREAMS_PER_TURN)]
+    const found = await Promise.all(turn.map(([path, entry]) => writer.lookUp(path, entry, layer)))
+    for (const stream of found) await writer.write(stream, layer)
+    if (turn.length < STREAMS_PER_TURN) break
+    await context.yieldTurn()
   }
   await writer.finish(layer.sequence)
+}
+
+function* take<T>(items: IterableIterator<T>, count: number): IterableIterator<T> {
+  for (let taken = 0; taken < count; taken++) {
+    const { value, done } = items.next()
+    if (done) return
+    yield value
+  }
 }
 
 /** The block that holds or begins at a position, as the home knows it; throws if the home names none. */
@@ -64,48 +80,79 @@ export function findBlock(home: Home, id: StreamId, position: number): BlockPlac
   return entry && decodePlace(entry[1])
 }
 
+/** What blocks and home hold of a stream, before its part of a layer is written. */
+interface FoundStream {
+  readonly path: StreamPath
+  readonly entry: LayerEntry
+  readonly old: StoredStream | undefined
+  /** The last block, if it is to be merged with the new bytes. */
+  readonly last: LastBlock | undefined
+}
+
+interface LastBlock {
+  readonly place: BlockPlace
+  readonly block: Block
+}
+
 class LayerWriter {
   readonly #context: CheckpointContext
   readonly #uses = new Map<number, FileUse>()
   #changes: HomeChange[] = []
+  /** The transaction under way: the next one gathers meanwhile. */
+  #committing: Promise<void> = Promise.resolve()
 
   constructor(context: CheckpointContext) {
     this.#context = context
   }
 
-  async write(path: StreamPath, { state, version }: LayerEntry, layer: Layer): Promise<void> {
-    const { home, limits } = this.#context
-    const value = home.get(streamKey(path))
+  /** Only this stream's own changes alter the answer, so it may be asked before other streams are written. */
+  async lookUp(path: StreamPath, entry: LayerEntry, layer: Layer): Promise<FoundStream> {
+    const value = this.#context.home.get(streamKey(path))
     const old = value && decodeStream(value)
+    const fresh = entry.state && layer.bytes.get(entry.state.id)
+    const isGrown = fresh !== undefined && old?.stored === fresh.from && old.state.id === entry.state?.id
+    const last = isGrown ? await this.#lastToMerge(old.state.id, fresh.from, fresh.tail) : undefined
+    return { path, entry, old, last }
+  }
+
+  async write({ path, entry, old, last }: FoundStream, layer: Layer): Promise<void> {
+    const { state, version } = entry
     if (old !== undefined && old.state.id !== state?.id) await this.#forget(old)
     if (old?.dueAtMs !== undefined) this.#changes.push([dueKey(old.dueAtMs, path), undefined])
     if (state === undefined) {
       this.#changes.push([streamKey(path), undefined])
     } else {
       const known = old?.state.id === state.id ? old : undefined
-      const stored = await this.#store(state.id, known?.stored ?? ownFrom(state), layer)
+      const stored = await this.#store(state.id, known?.stored ?? ownFrom(state), layer, last)
       this.#changes.push([streamKey(path), encodeStream(state, version, stored)])
       this.#changes.push([identityKey(state.id), Buffer.from(JSON.stringify([path, stored]))])
       const due = dueAtMs(state)
       if (due !== undefined) this.#changes.push([dueKey(due, path), new Uint8Array(0)])
     }
-    if (this.#changes.length >= limits.transactionChanges) await this.#commit()
+    if (this.#changes.length >= this.#context.limits.transactionChanges) await this.#commit()
   }
 
   /** The last transaction says that everything before it is there. */
   async finish(sequence: number): Promise<void> {
     this.#changes.push([APPLIED_KEY, Buffer.from(String(sequence))])
     await this.#commit()
+    await this.#committing
   }
 
-  /** Blocks first: the home never names one that a power cut could take back. */
+  /**
+   * Blocks first: the home never names one that a power cut could take back. One transaction at a time: after one that
+   * failed nothing more is synced, so what nothing names is at the end of a block file.
+   */
   async #commit(): Promise<void> {
     const { home, blocks } = this.#context
+    await this.#committing
     await blocks.sync()
     for (const [file, use] of this.#uses) this.#changes.push([fileKey(file), encodeUse(use)])
     const changes = this.#changes
     this.#changes = []
-    await home.commit(changes)
+    this.#committing = home.commit(changes)
+    // Whoever commits next sees the failure; until then it is nobody's.
+    this.#committing.catch(() => undefined)
   }
 
   /** A purged incarnation: its blocks are dead space from now on. */
@@ -129,7 +176,7 @@ class LayerWriter {
   }
 
   /** Writes the new bytes of a stream; returns how far its blocks reach then. */
-  async #store(id: StreamId, stored: number, layer: Layer): Promise<number> {
+  async #store(id: StreamId, stored: number, layer: Layer, last: LastBlock | undefined): Promise<number> {
     const bytes = layer.bytes.get(id)
     if (bytes === undefined || bytes.tail <= stored) return stored
     if (bytes.from !== stored)
@@ -138,28 +185,37 @@ class LayerWriter {
       id,
       from: bytes.from,
       to: bytes.tail,
-      units: [...bytes.units()],
+      units: await this.#unitsOf(bytes),
       bytes: (from, to) => Buffer.concat(bytes.read({ id, from, to })),
     }
-    const run = await this.#withLast(fresh)
+    if (last !== undefined) this.#drop(blockKey(id, last.place.to), last.place)
+    const run = last === undefined ? fresh : joinRun(last.block, fresh)
+    let count = 0
     for (const block of cutIntoBlocks(run, this.#context.limits.blockBytes)) {
       const place = await this.#context.blocks.add(block)
       this.#changes.push([blockKey(id, place.to), encodePlace(place)])
       this.#use(place.file, place.sizeBytes, place.sizeBytes)
+      if (++count % BLOCKS_PER_TURN === 0) await this.#context.yieldTurn()
     }
     return run.to
   }
 
-  async #withLast(fresh: Run): Promise<Run> {
+  async #unitsOf(bytes: MemoryStream): Promise<readonly AppendUnit[]> {
+    const units: AppendUnit[] = []
+    for (const unit of bytes.units()) {
+      if (units.push(unit) % UNITS_PER_TURN === 0) await this.#context.yieldTurn()
+    }
+    return units
+  }
+
+  async #lastToMerge(id: StreamId, from: number, to: number): Promise<LastBlock | undefined> {
     const { home, blocks, limits } = this.#context
-    const { id } = fresh
-    const value = home.get(blockKey(id, fresh.from))
+    const value = home.get(blockKey(id, from))
     const place = value && decodePlace(value)
-    if (!place || !isWorthMerging(place.to - place.from, fresh.to - fresh.from, limits.blockBytes))
-      return fresh
-    const last = await blocks.read(place)
-    this.#drop(blockKey(id, place.to), place)
-    return joinRun(last, fresh)
+    if (!place || !isWorthMerging(place.to - place.from, to - from, limits.blockBytes)) return undefined
+    // One that cannot be read stays where it is, for its readers to hear of it; new bytes do not depend on it.
+    const block = await blocks.load(id, place).catch(() => undefined)
+    return block && { place, block }
   }
 
   #use(file: number, grownBytes: number, liveBytes: number): void {

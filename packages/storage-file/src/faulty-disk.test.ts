@@ -334,6 +334,28 @@ describe('the end of a process', () => {
     expect(outcomes).toContain(' undefined')
   })
 
+  it('may come in the middle of a write, and so may a power cut', async () => {
+    for (const kind of ['process', 'power'] as const) {
+      const found = new Set<string | undefined>()
+      for (let seed = 0; seed < 100; seed++) {
+        let after: FaultyDisk | undefined
+        const disk = new FaultyDisk({
+          random: seededRandom(seed),
+          onStep: (operation) => {
+            if (operation.kind === 'write' && operation.position === 1) after = disk.crash(kind)
+          },
+        })
+        const file = await disk.create('one')
+        await file.write(0, [bytes('.')])
+        await file.sync()
+        await disk.syncFolder('')
+        await expect(file.write(1, [bytes('ab'), bytes('c')])).rejects.toThrow(DiskGone)
+        if (after !== undefined) found.add(await textOf(after, 'one'))
+      }
+      expect([...found]).toEqual(expect.arrayContaining(['.', '.a', '.ab', '.abc']))
+    }
+  })
+
   it('leaves a file synced later what it is', async () => {
     const disk = newDisk()
     await (await disk.create('one')).write(0, [bytes('ab')])

@@ -4,7 +4,7 @@
  */
 import { type Disk, type DiskFile, type DiskLock, DiskLocked } from './disk.ts'
 import { assertDiskFolder, assertDiskName, splitDiskName } from './disk-name.ts'
-import { FaultyFile, type FileOperationKind, InjectedFailure } from './faulty-file.ts'
+import { FaultyFile, type FileOperationKind, InjectedFailure, type WriteUnderWay } from './faulty-file.ts'
 import { type Random, SimulatedFile } from './simulated-file.ts'
 import { type EntrySurvival, SimulatedFolder } from './simulated-folder.ts'
 
@@ -86,6 +86,7 @@ export class FaultyDisk implements Disk {
   #steps = 0
   readonly #open = new Map<object, SimulatedFile>()
   readonly #faults = new Set<Fault>()
+  readonly #writing = new Set<WriteUnderWay>()
   #isLocked = false
   #powerCuts = 0
   #isGone = false
@@ -183,9 +184,12 @@ export class FaultyDisk implements Disk {
    * `power`: bytes that were synced are there; each write or truncation since is kept, dropped or torn, at a byte or
    * by sectors of 512 bytes, whatever happened to the others; so are changes of folders (see `entrySurvival`).
    * `process`: everything that was done is there, and is still as unsynced as it was.
+   *
+   * Of a write that was under way there may be a first part, as if it had been done.
    */
   crash(kind: 'power' | 'process' = 'power'): FaultyDisk {
     this.#isGone = true
+    this.#tearWrites()
     const { random } = this.#options
     const survival = this.#entrySurvival
     const file = (one: SimulatedFile): SimulatedFile =>
@@ -255,9 +259,24 @@ export class FaultyDisk implements Disk {
       random: this.#options.random,
       room: () => this.#capacityBytes - this.#usedBytes(),
       closed: (closed) => void this.#open.delete(closed),
+      writing: (write) => {
+        this.#writing.add(write)
+        return () => void this.#writing.delete(write)
+      },
     })
     this.#open.set(handle, file)
     return handle
+  }
+
+  #tearWrites(): void {
+    const { random } = this.#options
+    for (const { file, position, pieces } of this.#writing) {
+      if (random() < 0.5) continue
+      const bytes = Buffer.concat(pieces)
+      const room = Math.max(0, file.length + this.#capacityBytes - this.#usedBytes() - position)
+      file.write(position, bytes.subarray(0, Math.min(room, Math.floor(random() * (bytes.length + 1)))))
+    }
+    this.#writing.clear()
   }
 
   /** Announces an operation; false if it is to fail. */

@@ -25,6 +25,15 @@ export interface FaultyFileContext {
   /** Bytes that may still be added to the files of the disk. */
   readonly room: () => number
   readonly closed: (file: DiskFile) => void
+  /** A write has begun; to be called back when it has ended. */
+  readonly writing: (write: WriteUnderWay) => () => void
+}
+
+/** A write that may be found in part after a crash. */
+export interface WriteUnderWay {
+  readonly file: SimulatedFile
+  readonly position: number
+  readonly pieces: readonly Uint8Array[]
 }
 
 /** An operation failed because the simulation said so. */
@@ -53,7 +62,8 @@ export class FaultyFile implements DiskFile {
   async write(position: number, pieces: readonly Uint8Array[]): Promise<void> {
     assertFileSize(position)
     const length = pieces.reduce((size, piece) => size + piece.length, 0)
-    const isFine = await this.#step({ kind: 'write', name: this.#name, position, length })
+    const ended = this.#context.writing({ file: this.#file, position, pieces })
+    const isFine = await this.#step({ kind: 'write', name: this.#name, position, length }).finally(ended)
     // Taken only now: who changes bytes that are being written finds the change on the disk.
     const bytes = Buffer.concat(pieces)
     if (!isFine) {

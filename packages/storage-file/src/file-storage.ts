@@ -1,6 +1,6 @@
 /** The file store for servers: a directory, a promise of durability, and nothing else to know. */
-import type { Clock, StreamStorage } from '@millrace/engine'
-import type { Durability } from './file-store.ts'
+import type { Clock } from '@millrace/engine'
+import type { Durability, FileStore } from './file-store.ts'
 import type { StoreLimits } from './limits.ts'
 import { lmdbHome } from './lmdb-home.ts'
 import { nodeDisk } from './node-disk.ts'
@@ -35,13 +35,14 @@ const clock: Clock = {
 
 /**
  * Opens a data directory as storage, recovering whatever the last stop left. Rejects with `DiskLocked` if another
- * process owns it, `ForeignDirectory` if it is not Millrace's, `JournalDamaged` if acknowledged bytes are damaged.
+ * process owns it, `ForeignDirectory` if it is not Millrace's, `HomeLost` or `HomeUnreadable` if its index is missing or
+ * is none, `JournalDamaged` if acknowledged bytes are damaged, `DiskFull` if there is no room to write on.
  */
-export async function fileStorage(options: FileStorageOptions): Promise<StreamStorage> {
+export async function fileStorage(options: FileStorageOptions): Promise<FileStore> {
   const { dataDir, durability = 'file-durable', ...rest } = options
   return openFileStore({
     disk: nodeDisk(dataDir),
-    openHome: () => lmdbHome(`${dataDir}/home`),
+    openHome: (mayBeNew) => lmdbHome(`${dataDir}/home`, { mayCreate: mayBeNew }),
     durability,
     clock,
     ...rest,

@@ -13,6 +13,10 @@ for (const durability of ['file-durable', 'file-fast'] as const) {
   storageContract({ describe, it, expect }, durability, async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'millrace-'))
     folders.push(dataDir)
-    return fileStorage({ dataDir, durability, limits: { segmentBytes: 16 * 1024 * 1024 } })
+    return fileStorage({
+      dataDir,
+      durability,
+      limits: { segmentBytes: 16 * 1024 * 1024, checkpointReserveBytes: 1024 * 1024 },
+    })
   })
 }

@@ -19,20 +19,25 @@ import {
   type Touch,
   type VersionedState,
 } from '@millrace/engine'
-import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
+import type { OwnRange, StreamId, StreamPath, StreamState } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
+import { closeAll } from './close-all.ts'
+import { storesNothing, writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
+import type { DiskReserve } from './disk-reserve.ts'
+import { fittingCommits } from './fitting-commits.ts'
 import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
-import { streamKey } from './home-keys.ts'
-import type { Journal, JournalEntry } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
-import { encodeMeta, encodeTouches, type RecordedChange } from './record-codec.ts'
-import { decodeStream } from './state-codec.ts'
+import { encodeTouches } from './record-codec.ts'
+import { settlesWithin } from './room-wait.ts'
+import { Snapshots, type StoreSnapshot } from './snapshot.ts'
+import { StoredEntries } from './stored-entries.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
 /** When an append is answered. */
@@ -46,6 +51,7 @@ export interface StoreParts {
   readonly blocks: BlockFiles
   readonly journal: Journal
   readonly limits: StoreLimits
+  readonly reserve: DiskReserve
   readonly durability: Durability
   readonly generation: number
   readonly clock: Clock
@@ -59,6 +65,8 @@ export interface StoreParts {
 export interface FileStore extends StreamStorage {
   /** Moves everything into blocks and home, so that the next start has nothing to replay. */
   checkpoint(): Promise<void>
+  /** The state of now, to be copied while the store goes on. One at a time: throws `SnapshotBusy`. */
+  beginSnapshot(): Promise<StoreSnapshot>
   /** Why writes are refused; `undefined` while all is well. */
   readonly poison: Error | undefined
 }
@@ -73,14 +81,18 @@ class OpenFileStore implements FileStore {
   readonly generation: number
   readonly #parts: StoreParts
   readonly #sources: ReadSources
+  readonly #snapshots: Snapshots
   #active: Layer
   #frozen: Layer | undefined
   #checkpointing: Promise<void> | undefined
   #checkpointTimer: Timer | undefined
   #syncTimer: Timer | undefined
   #touches = new Map<StreamPath, Touch>()
+  readonly #stored: StoredEntries
   #writing: Promise<unknown> = Promise.resolve()
   #isClosed = false
+  /** A snapshot held files back: the next checkpoint reclaims, whether there is anything to write or not. */
+  #isReclaimDue = false
   /** The newest checkpoint found no room. */
   #isDiskFull = false
   poison: Error | undefined
@@ -89,8 +101,18 @@ class OpenFileStore implements FileStore {
     this.#parts = parts
     this.generation = parts.generation
     this.#active = parts.replayed
+    this.#stored = new StoredEntries(parts.home)
     this.#sources = { home: parts.home, blocks: parts.blocks, layers: () => this.#layers() }
-    if (this.#active.records > 0) this.#scheduleCheckpoint()
+    this.#snapshots = new Snapshots({
+      ...parts,
+      readBlocks: (file, at, length) => parts.blocks.readRaw(file, at, length),
+      whileSettled: (work) => this.#whileSettled(work),
+      onReleased: () => {
+        this.#isReclaimDue = true
+        this.#scheduleCheckpoint()
+      },
+    })
+    if (this.#active.records > 0) this.#checkpointIfLarge()
   }
 
   load(paths: readonly StreamPath[]): readonly (VersionedState | undefined)[] {
@@ -115,6 +137,7 @@ class OpenFileStore implements FileStore {
   }
 
   touch(touches: readonly Touch[]): void {
+    if (this.#isClosed) return
     for (const touch of touches) {
       const entry = this.#entry(touch.path)
       if (entry.state?.id !== touch.id) continue
@@ -146,6 +169,10 @@ class OpenFileStore implements FileStore {
     }
   }
 
+  beginSnapshot(): Promise<StoreSnapshot> {
+    return this.#snapshots.begin()
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -160,7 +187,7 @@ class OpenFileStore implements FileStore {
         if (this.#active.entries.size === 0 && this.#frozen === undefined) await endRun(home)
       }
     } finally {
-      await closeAll([journal, blocks, home, { close: () => lock.release() }])
+      await closeAll([this.#snapshots, journal, blocks, home, { close: () => lock.release() }])
     }
   }
 
@@ -168,8 +195,7 @@ class OpenFileStore implements FileStore {
   #entry(path: StreamPath): LayerEntry {
     const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
     if (found !== undefined) return found
-    const value = this.#parts.home.get(streamKey(path))
-    return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+    return this.#stored.get(path)
   }
 
   #layers(): readonly Layer[] {
@@ -178,51 +204,36 @@ class OpenFileStore implements FileStore {
 
   async #commitInTurn(batch: readonly Commit[]): Promise<readonly CommitResult[]> {
     this.#refuseIfPoisoned()
-    const hasRoom = await this.#waitForRoom()
+    const room = batch.every(storesNothing) ? 'room' : await this.#waitForRoom()
     const results: CommitResult[] = batch.map(() => 'conflict')
-    const fitting = this.#withoutConflicts(batch, hasRoom)
-    if (!hasRoom) {
-      for (const [at, commit] of batch.entries()) if (addsBytes(commit)) results[at] = 'full'
+    const fitting = fittingCommits(batch, room === 'room', (path) => this.#entry(path))
+    if (room !== 'room') {
+      for (const [at, commit] of batch.entries()) if (!storesNothing(commit)) results[at] = room
     }
     const { journal, durability } = this.#parts
     const written = await this.#guarded(async () => {
-      const count = await journal.append(fitting.map(({ commit }) => toEntry(commit)))
+      const written = await writeCommits(
+        journal,
+        fitting.map(({ commit }) => commit),
+      )
       if (durability === 'file-durable') await journal.sync()
-      return count
+      return written
     })
     if (durability === 'file-fast') this.#scheduleSync()
     for (const [order, { commit, at }] of fitting.entries()) {
-      if (order >= written) {
-        results[at] = 'full'
-        continue
-      }
-      for (const change of commit.changes)
-        this.#active.apply(toRecorded(change), this.#entry(change.path).state)
+      results[at] = written[order] ?? 'full'
+      if (results[at] !== 'durable') continue
+      for (const change of commit.changes) this.#apply(change)
       this.#active.records++
-      results[at] = 'durable'
     }
     this.#active.sequence = journal.sequence
     this.#checkpointIfLarge()
     return results
   }
 
-  /** The commits whose versions match, each seen on top of those before it in the batch. */
-  #withoutConflicts(
-    batch: readonly Commit[],
-    hasRoom: boolean,
-  ): readonly { readonly commit: Commit; readonly at: number }[] {
-    const decided = new Map<StreamPath, Expected>()
-    return batch.flatMap((commit, at) => {
-      const isFitting = commit.changes.every(({ path, version, id }) => {
-        const expected = decided.get(path) ?? expectedOf(this.#entry(path))
-        return expected.version === version && (expected.id === undefined || expected.id === id)
-      })
-      const matches = isFitting && (hasRoom || !addsBytes(commit))
-      for (const { path, next, version } of commit.changes) {
-        decided.set(path, matches ? { id: next?.id, version: next === undefined ? 0 : version + 1 } : REFUSED)
-      }
-      return matches ? [{ commit, at }] : []
-    })
+  #apply(change: StateChange): void {
+    const before = this.#entry(change.path).state
+    this.#active.apply(change, before, withAccessOf(before, change.next))
   }
 
   /** Runs an effect whose failure leaves the disk in a state that memory cannot know. */
@@ -246,15 +257,19 @@ class OpenFileStore implements FileStore {
     throw new Fault('unavailable', 'The store failed to write earlier and takes no more writes.', this.poison)
   }
 
-  /** At the memory bound appends wait for the checkpoint under way; false if it found the disk full. */
-  async #waitForRoom(): Promise<boolean> {
+  /** At the memory bound appends wait for the checkpoint under way, but not for ever. */
+  async #waitForRoom(): Promise<'room' | 'full' | 'busy'> {
+    const { clock, limits, reserve } = this.#parts
+    if (reserve.isSpent) return 'full'
+    const untilMs = clock.elapsedMs() + limits.roomWaitMs
     while (!this.#isBelowBound()) {
       if (this.#checkpointing === undefined) this.#startCheckpoint()
-      await this.#checkpointing
+      const isOver = await settlesWithin(this.#checkpointing, untilMs - clock.elapsedMs(), clock)
       this.#refuseIfPoisoned()
-      if (this.#isDiskFull) return this.#isBelowBound()
+      if (!isOver) return 'busy'
+      if (this.#isDiskFull) return this.#isBelowBound() ? 'room' : 'full'
     }
-    return true
+    return 'room'
   }
 
   #isBelowBound(): boolean {
@@ -283,42 +298,70 @@ class OpenFileStore implements FileStore {
   /** Freezes the newest layer and begins to write it down; or goes on with one that found the disk full. */
   #startCheckpoint(): void {
     if (this.poison !== undefined) return
-    if (this.#frozen === undefined) {
-      if (this.#active.entries.size === 0) return
+    if (this.#frozen === undefined && !this.#active.isEmpty) {
       this.#frozen = this.#active
       this.#active = new Layer()
       this.#active.sequence = this.#frozen.sequence
     }
+    if (this.#frozen === undefined && !this.#parts.reserve.isSpent && !this.#isReclaimDue) return
     this.#checkpointing = this.#checkpointFrozen(this.#frozen).finally(() => {
       this.#checkpointing = undefined
     })
   }
 
+  /** Takes the place of a checkpoint: none runs, and none is half done, while the work does. */
+  async #whileSettled<T>(work: () => Promise<T>): Promise<T> {
+    await this.checkpoint()
+    while (this.#checkpointing !== undefined) await this.#checkpointing
+    this.#refuseIfPoisoned()
+    if (this.#isClosed) throw new Fault('unavailable', 'The store is closed.')
+    if (this.#frozen !== undefined) throw new DiskFull('no room to write down what is in memory')
+    const done = work()
+    const over = (): void => {
+      this.#checkpointing = undefined
+    }
+    this.#checkpointing = done.then(over, over)
+    return done
+  }
+
   /** A full disk poisons nothing: the layer stays where it is, in the journal and in memory, and is tried again. */
-  async #checkpointFrozen(layer: Layer): Promise<void> {
+  async #checkpointFrozen(layer: Layer | undefined): Promise<void> {
     this.#isDiskFull = false
     try {
       await this.#runCheckpoint(layer)
     } catch (error) {
-      await this.#parts.blocks.abandon().catch((failure) => this.#setPoison(failure))
-      if (!(error instanceof DiskFull)) {
-        this.#setPoison(error)
-        return
-      }
-      this.#isDiskFull = true
-      this.#scheduleCheckpoint()
+      if (await this.#hasMoreRoom(error)) await this.#checkpointFrozen(this.#frozen)
     }
   }
 
-  async #runCheckpoint(layer: Layer): Promise<void> {
-    const { journal, home, blocks, limits, disk, clock } = this.#parts
+  /** After a checkpoint that failed: whether it was for want of room, and the reserve now gives it some. */
+  async #hasMoreRoom(error: unknown): Promise<boolean> {
+    try {
+      await this.#parts.blocks.abandon()
+      if (!(error instanceof DiskFull)) throw error
+      this.#isDiskFull = true
+      if (await this.#parts.reserve.spend()) return true
+      this.#scheduleCheckpoint()
+    } catch (failure) {
+      this.#setPoison(failure)
+    }
+    return false
+  }
+
+  async #runCheckpoint(layer: Layer | undefined): Promise<void> {
+    const { journal, home, blocks, limits, disk, clock, reserve } = this.#parts
     const yieldTurn = (): Promise<void> => new Promise((resolve) => clock.defer(resolve))
-    // Home and blocks may hold only what the journal would give again.
-    if (journal.synced < layer.sequence) await journal.sync()
-    await writeLayer({ home, blocks, limits, yieldTurn }, layer)
-    this.#frozen = undefined
-    await journal.forget(layer.sequence)
-    await reclaim({ disk, home, blocks, limits, yieldTurn })
+    if (layer !== undefined) {
+      // Home and blocks may hold only what the journal would give again.
+      if (journal.synced < layer.sequence) await journal.sync()
+      await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+      this.#stored.clear()
+      this.#frozen = undefined
+      await journal.forget(layer.sequence)
+    }
+    this.#isReclaimDue = false
+    await reclaim({ disk, home, blocks, limits, yieldTurn, isHeld: (file) => this.#snapshots.holds(file) })
+    await reserve.hold()
   }
 
   /** Renewed windows, and with `file-fast` everything else, reach the disk within a second. */
@@ -337,45 +380,21 @@ class OpenFileStore implements FileStore {
     this.#touches.clear()
     const { journal } = this.#parts
     await this.#guarded(async () => {
-      if (touches.length > 0)
+      if (touches.length > 0) {
         await journal.append([{ meta: encodeTouches(touches), payloads: [], frees: false }])
+        this.#active.records++
+      }
       await journal.sync()
     })
     this.#active.sequence = journal.sequence
   }
 }
 
-interface Expected {
-  readonly id: StreamId | undefined
-  readonly version: number
-}
-
-/** What was decided on top of a commit that did not happen does not happen either. */
-const REFUSED: Expected = { id: undefined, version: -1 }
-
-function expectedOf({ state, version }: LayerEntry): Expected {
-  return { id: state?.id, version }
-}
-
-function toEntry(commit: Commit): JournalEntry {
-  return {
-    meta: encodeMeta(commit),
-    payloads: commit.changes.flatMap(({ payload }) => payload ?? []),
-    frees: commit.changes.every(({ payload, version }) => payload === undefined && version > 0),
-  }
-}
-
-/** Closes everything, whatever fails on the way; then throws the first failure. */
-export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const part of parts) await part.close().catch((error) => failures.push(error))
-  if (failures.length > 0) throw failures[0]
-}
-
-function addsBytes(commit: Commit): boolean {
-  return commit.changes.some(({ payload }) => payload !== undefined)
-}
-
-function toRecorded(change: StateChange): RecordedChange {
-  return change
+/** A window that was renewed after the change was decided stays renewed. */
+function withAccessOf(
+  before: StreamState | undefined,
+  next: StreamState | undefined,
+): StreamState | undefined {
+  if (before === undefined || next === undefined || before.id !== next.id) return next
+  return before.lastAccessMs > next.lastAccessMs ? { ...next, lastAccessMs: before.lastAccessMs } : next
 }

@@ -10,7 +10,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { FaultyDisk } from './faulty-disk.ts'
 import type { Durability, FileStore } from './file-store.ts'
-import { MemoryHome } from './memory-home.ts'
+import { type FlushOutcome, MemoryHome } from './memory-home.ts'
 import { openFileStore } from './recovery.ts'
 import { seededRandom } from './seeded-random.fixture.ts'
 
@@ -30,7 +30,8 @@ class TestClock implements Clock {
 /** A machine whose store is opened again and again. */
 class Machine {
   #disk = new FaultyDisk({ random: seededRandom(7) })
-  #home = new MemoryHome()
+  homeOutcome: FlushOutcome = 'flushed'
+  #home = new MemoryHome({ flush: () => this.homeOutcome })
   clock = new TestClock()
 
   open(durability: Durability): Promise<FileStore> {
@@ -113,6 +114,20 @@ describe('the generation of a store', () => {
     await machine.open('file-fast')
     machine.crash('power')
     expect((await machine.open('file-durable')).generation).toBe(1)
+  })
+
+  it('is not lost, nor is the stop disturbed, if there is no room to note that nothing is', async () => {
+    const machine = new Machine()
+    const first = await machine.open('file-fast')
+    await create(first)
+    await first.checkpoint()
+    machine.homeOutcome = 'full'
+    await machine.stop(first)
+    machine.homeOutcome = 'flushed'
+    machine.crash('power')
+    const second = await machine.open('file-fast')
+    expect(second.generation).toBe(1)
+    expect(await second.load([path])).toMatchObject([{ version: 1 }])
   })
 
   it('is not raised by a power cut that a file-durable store survives', async () => {

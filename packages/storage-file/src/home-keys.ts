@@ -27,6 +27,12 @@ export function blocksEnd(id: StreamId): string {
   return prefixEnd(`b/${id}/`)
 }
 
+/** Reads a block key, as `blockKey` made it; `undefined` if it is none. */
+export function parseBlockKey(key: string): { readonly id: StreamId; readonly to: number } | undefined {
+  const match = /^b\/(.+)\/([0-9]{16})$/.exec(key)
+  return match?.[1] === undefined ? undefined : { id: match[1] as StreamId, to: Number(match[2]) }
+}
+
 /** A due time, earliest first. */
 export function dueKey(dueAtMs: number, path: StreamPath): string {
   return `d/${padded(Math.max(0, Math.ceil(dueAtMs)))}/${path}`
@@ -65,6 +71,12 @@ export const GENERATION_KEY = 'm/generation'
 
 /** The machine's start in which a store that answers before it syncs was opened; removed when it is closed. */
 export const RUN_KEY = 'm/run'
+
+/** The identity of the store, given at its first snapshot; a restored store has none yet. */
+export const STORE_KEY = 'm/store'
+
+/** Keys of what is known about the store as a whole. */
+export const FACT_KEYS: ReadonlySet<string> = new Set([APPLIED_KEY, GENERATION_KEY, RUN_KEY, STORE_KEY])
 
 /** Greater than every key that starts with `prefix` and goes on in printable ASCII. */
 export function prefixEnd(prefix: string): string {

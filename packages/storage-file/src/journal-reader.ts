@@ -2,7 +2,7 @@
  * Reads a journal back after a stop of any kind. The question it answers for every byte that does not parse: was it
  * never promised (a torn tail, to be cut), or was it promised and is damaged (refuse to start)?
  */
-import type { Disk } from './disk.ts'
+import { type Disk, DiskFull } from './disk.ts'
 import type { RetiredSegment } from './journal.ts'
 import {
   isSegmentHeader,
@@ -35,6 +35,8 @@ export interface JournalEnd {
   readonly lastSequence: number
   /** Bytes of records that were begun but never promised. */
   readonly cutBytes: number
+  /** Everything past `applied` was written again in its own place; false if a full disk had no room even for that. */
+  readonly isAnew: boolean
 }
 
 /** Bytes below the known-synced mark are not what was written; starting would lose acknowledged data silently. */
@@ -46,6 +48,11 @@ export class JournalDamaged extends Error {
  * Hands every record past `applied` to `apply`, in order. Records up to there are in the home for good: they may be
  * missing, damaged or out of line, because their segments are on their way out. Throws `JournalDamaged` rather than
  * leaving a promised record out.
+ *
+ * What was read may be in the page cache only, and a sync that failed before the crash may have left it there as
+ * clean: the next sync would skip it. So it is written once more, the same bytes in the same place; whoever then syncs
+ * the segment has it on the disk for sure. A power cut in between finds nothing new: each sector has either what it
+ * had or what it should have had.
  */
 export async function readJournal(
   disk: Disk,
@@ -56,25 +63,43 @@ export async function readJournal(
     .flatMap((name) => segmentNumber(name) ?? [])
     .sort((a, b) => a - b)
   const segments: RetiredSegment[] = []
+  const torn: { readonly segment: Segment; readonly endBytes: number }[] = []
   let lastSequence = applied
   let cutBytes = 0
+  let isAnew = true
   for (const number of numbers) {
     const file = await disk.open(segmentName(number))
     const segment: Segment = { number, file, sizeBytes: await file.size() }
-    const bytes = Buffer.from(await file.read(0, segment.sizeBytes))
+    const read = await file.read(0, segment.sizeBytes)
+    const bytes = Buffer.from(read.buffer, read.byteOffset, read.length)
     const found = scan(bytes, number, lastSequence)
     if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
-    for (const record of found.records) {
-      if (record.sequence <= applied) continue
+    const wanted = found.records.filter(({ sequence }) => sequence > applied)
+    for (const record of wanted) {
       apply({ sequence: record.sequence, body: decodeBody(record.bytes) })
       lastSequence = record.sequence
     }
     cutBytes += found.cutBytes
-    // What is cut must not be found again by a later recovery, when records follow in the next segment.
-    if (found.cutBytes > 0) await cut(segment, found.endBytes)
-    segments.push({ segment, lastSequence })
+    if (found.cutBytes > 0) torn.push({ segment, endBytes: found.endBytes })
+    if (wanted.length > 0 && !(await writeAgain(segment, bytes.subarray(0, found.endBytes)))) isAnew = false
+    // One without a record that is wanted may go at once: starts that end early leave one each.
+    segments.push({ segment, lastSequence: wanted.length > 0 ? lastSequence : applied })
   }
-  return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes }
+  // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
+  // it. What is cut must not be found again by a later recovery, when records follow in the next segment.
+  for (const { segment, endBytes } of torn) await cut(segment, endBytes)
+  return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes, isAnew }
+}
+
+/** File systems that never write in place need room for it. */
+async function writeAgain({ file }: Segment, bytes: Uint8Array): Promise<boolean> {
+  try {
+    await file.write(0, [bytes])
+    return true
+  } catch (error) {
+    if (error instanceof DiskFull) return false
+    throw error
+  }
 }
 
 async function cut(segment: Segment, endBytes: number): Promise<void> {
@@ -107,7 +132,13 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
   }
   for (;;) {
     const record = intactAt(bytes, at, segment)
-    if (record === undefined) break
+    if (record === undefined) {
+      // Damage of what is applied is nobody's loss, as long as the first record that is not follows behind it.
+      const next = nextIntact(bytes, at, segment, 0)
+      if (next === undefined || next.sequence > last + 1) break
+      at = next.at
+      continue
+    }
     const header = readHeader(record, 0)
     if (header.sequence > last + 1) {
       const damage = `record ${header.sequence} follows record ${last} at byte ${at}`
@@ -127,7 +158,7 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
 }
 
 /** The record that starts at a place, or `undefined` if no intact one of this segment does. */
-function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
+export function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefined {
   if (at + RECORD_HEADER_BYTES > bytes.length) return undefined
   const header = readHeader(bytes, at)
   const end = at + RECORD_HEADER_BYTES + header.bodyBytes
@@ -136,13 +167,14 @@ function intactAt(bytes: Buffer, at: number, segment: number): Buffer | undefine
   return isIntact(record) ? record : undefined
 }
 
-interface Later {
+/** What the records behind a damaged place know. */
+export interface Later {
   readonly synced: number
   readonly end: number
 }
 
 /** The intact record behind a damaged place that knows most; searched at every place a record could start. */
-function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
+export function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
   let found: Later | undefined
   for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
     if (bytes.readUInt32LE(at + 8) !== segment) continue
@@ -156,8 +188,23 @@ function lastIntact(bytes: Buffer, from: number, segment: number, after: number)
   return found
 }
 
-/** Whether a record of this segment was begun at a place; a guess for the report, not for recovery. */
-function begunBytes(bytes: Buffer, at: number, segment: number): number {
+/** The first intact record behind a damaged place that is newer than `after`. */
+export function nextIntact(
+  bytes: Buffer,
+  from: number,
+  segment: number,
+  after: number,
+): { readonly at: number; readonly sequence: number } | undefined {
+  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
+    if (bytes.readUInt32LE(at + 8) !== segment || intactAt(bytes, at, segment) === undefined) continue
+    const { sequence } = readHeader(bytes, at)
+    if (sequence > after) return { at, sequence }
+  }
+  return undefined
+}
+
+/** Bytes of a record of this segment that was begun at a place; a guess for reports, not for recovery. */
+export function begunBytes(bytes: Buffer, at: number, segment: number): number {
   if (at + RECORD_HEADER_BYTES > bytes.length) return 0
   const header = readHeader(bytes, at)
   if (header.segment !== segment || header.bodyBytes === 0) return 0

@@ -6,7 +6,8 @@ import { type Disk, type DiskFile, DiskFull } from './disk.ts'
 export const JOURNAL_FOLDER = 'journal'
 /** Bytes before the first record. */
 export const SEGMENT_HEADER_BYTES = 64
-const SPARE = `${JOURNAL_FOLDER}/spare`
+/** A retired segment, kept to be used again. */
+export const SPARE: string = `${JOURNAL_FOLDER}/spare`
 const MAGIC = Buffer.from('MILLRJ01', 'latin1')
 const ZEROS_BYTES = 1024 * 1024
 

@@ -92,7 +92,7 @@ export class Journal {
       if (fitting > 0) {
         await this.#write(entries.slice(written, written + fitting))
         written += fitting
-      } else if (this.#isTooLarge(entries[written]) || !(await this.#roll())) {
+      } else if (this.isTooLarge(entries[written]) || !(await this.#roll())) {
         return written
       }
     }
@@ -124,7 +124,7 @@ export class Journal {
   }
 
   /** No segment has room for it, however empty. */
-  #isTooLarge(entry: JournalEntry | undefined): boolean {
+  isTooLarge(entry: JournalEntry | undefined): boolean {
     const room = this.#limits.segmentBytes - SEGMENT_HEADER_BYTES - this.#limits.reserveBytes
     return entry !== undefined && sizeOf(entry) > room
   }

@@ -19,6 +19,9 @@ export interface LayerEntry {
   readonly version: number
 }
 
+/** What a layer needs of a change besides the state after it. */
+export type AppliedChange = Omit<RecordedChange, 'events'>
+
 /** Changes in memory, not yet in blocks and home. */
 export class Layer {
   readonly entries: Map<StreamPath, LayerEntry> = new Map()
@@ -32,10 +35,20 @@ export class Layer {
   records = 0
   payloadBytes = 0
 
+  /** A checkpoint has nothing to do. Records that change nothing count: their journal segments are to go too. */
+  get isEmpty(): boolean {
+    return this.entries.size === 0 && this.records === 0
+  }
+
   /** Applies a change that is in the journal. `before` is the state it was decided on. */
-  apply(change: RecordedChange, before: StreamState | undefined): void {
+  replay(change: RecordedChange, before: StreamState | undefined): void {
     let next = before
     for (const event of change.events) next = evolve(next, event)
+    this.apply(change, before, next)
+  }
+
+  /** The same where the state after the change is known, and one object serves whoever decided it and the layer. */
+  apply(change: AppliedChange, before: StreamState | undefined, next: StreamState | undefined): void {
     const version = next === undefined ? 0 : change.version + 1
     this.entries.set(change.path, { state: next, version })
     this.due.set(change.path, next && dueAtMs(next))

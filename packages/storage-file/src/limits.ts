@@ -6,6 +6,8 @@ export interface StoreLimits {
   readonly segmentBytes: number
   /** Room at the end of the journal that only removals may use while the disk is full. */
   readonly reserveBytes: number
+  /** Room that is kept for a checkpoint on a disk that is full. */
+  readonly checkpointReserveBytes: number
   /** Payload of a block at most. */
   readonly blockBytes: number
   /** A block file is closed once it is larger. */
@@ -18,6 +20,8 @@ export interface StoreLimits {
   readonly checkpointAfterMs: number
   /** Payload in memory at which appends wait for the checkpoint under way. */
   readonly maxTailBytes: number
+  /** How long they wait before they are told to try again. */
+  readonly roomWaitMs: number
   /** Changes in one transaction of the home. */
   readonly transactionChanges: number
   /** Open block files. */
@@ -28,6 +32,8 @@ export interface StoreLimits {
   readonly liveShare: number
   /** How long written records may stay unsynced with `file-fast`. */
   readonly syncAfterMs: number
+  /** How long a snapshot may go unused before it is ended, so that a dead backup cannot fill the disk. */
+  readonly snapshotIdleMs: number
 }
 
 const KIB = 1024
@@ -37,15 +43,19 @@ const MIB = 1024 * KIB
 export const DEFAULT_STORE_LIMITS: StoreLimits = {
   segmentBytes: 32 * MIB,
   reserveBytes: 256 * KIB,
+  // The bytes of a checkpoint, and half as much again for the blocks that it merges them with and for the home.
+  checkpointReserveBytes: 48 * MIB,
   blockBytes: 64 * KIB,
   blockFileBytes: 128 * MIB,
   checkpointBytes: 32 * MIB,
   checkpointRecords: 50_000,
   checkpointAfterMs: 10_000,
   maxTailBytes: 192 * MIB,
-  transactionChanges: 400,
+  roomWaitMs: 10_000,
+  transactionChanges: 200,
   openBlockFiles: 64,
   blockCacheBytes: 32 * MIB,
   liveShare: 0.5,
   syncAfterMs: 1000,
+  snapshotIdleMs: 600_000,
 }

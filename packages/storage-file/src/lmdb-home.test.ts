@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Home, HomeChange } from './home.ts'
+import { HomeLost, HomeUnreadable } from './home.ts'
 import { describeHome } from './home-contract.fixture.ts'
-import { HomeLost, lmdbHome } from './lmdb-home.ts'
+import { lmdbHome } from './lmdb-home.ts'
 import { makeTestFolder } from './test-child.fixture.ts'
 
 const folders: ReturnType<typeof makeTestFolder>[] = []
@@ -74,6 +75,23 @@ describe('a new home', () => {
     await (await lmdbHome(place)).close()
     rmSync(join(place, 'data.mdb'))
     await expect(lmdbHome(place)).rejects.toThrow(HomeLost)
+  })
+
+  it('is not made where one is missing that has to be there', async () => {
+    const place = newPlace()
+    await expect(lmdbHome(place, { mayCreate: false })).rejects.toThrow(HomeLost)
+    expect(existsSync(place)).toBe(false)
+  })
+
+  it.each([
+    ['empty', Buffer.alloc(0)],
+    ['short', Buffer.alloc(100, 1)],
+    ['something else', Buffer.alloc(65_536, 'no database ')],
+  ])('is not made of a file that is %s', async (_, bytes) => {
+    const place = newPlace()
+    mkdirSync(place)
+    writeFileSync(join(place, 'data.mdb'), bytes)
+    await expect(lmdbHome(place)).rejects.toThrow(HomeUnreadable)
   })
 
   it('is not made where its data directory is missing', async () => {

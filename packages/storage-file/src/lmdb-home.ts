@@ -2,15 +2,27 @@
  * The home in LMDB. Everything that is known of the `lmdb` package stays in this file: which calls make one
  * transaction, when it is flushed, and what must never be called again after a failure.
  */
-import { mkdir, open as openFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { chmod, mkdir, open as openFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { DiskFull } from './disk.ts'
-import { type Home, type HomeChange, HomeCorrupt } from './home.ts'
+import {
+  type Home,
+  type HomeChange,
+  type HomeCopying,
+  HomeCorrupt,
+  HomeLost,
+  HomeUnreadable,
+  type ReadableHome,
+} from './home.ts'
 import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from './home-value.ts'
 import { syncFolder } from './node-disk.ts'
 
 const DATA_FILE = 'data.mdb'
+/** Each of LMDB's first two pages has a header, and then its magic number. */
+const MAGIC_AT = 24
+const MAGIC = 0xbeefc0de
+const SMALLEST_BYTES = 2 * 4096
 /** A full disk cuts LMDB's last write short, which it reports as an I/O error; then next to nothing is free. */
 const FULL_BELOW_BYTES = 4 * 1024 * 1024
 const ENOSPC = 28
@@ -24,16 +36,14 @@ const DAMAGE_CODES: ReadonlySet<unknown> = new Set([-30797, -30796])
 export interface LmdbHomeOptions {
   /** Bytes that may still be written where a folder is. What the file system says, unless given. */
   readonly freeBytes?: (folder: string) => Promise<number>
-}
-
-/** The folder of the home is there, but not the data in it: something other than a crash took it away. */
-export class HomeLost extends Error {
-  override readonly name = 'HomeLost'
+  /** False: a missing folder is not made, but a loss. */
+  readonly mayCreate?: boolean
 }
 
 /**
  * Opens the home in a folder, or creates it there: a crash leaves a complete one or none, and its entry survives a
- * power cut once this has resolved. One process at a time. Throws `HomeLost` if the folder has lost its data.
+ * power cut once this has resolved. One process at a time. Throws `HomeLost` if the folder has lost its data, or is
+ * missing and may not be made; `HomeUnreadable` if what is there is no home.
  *
  * - `commit` is one transaction of LMDB, written off the main thread, in the order of the calls. With
  *   `overlappingSync` off the lmdb package lets LMDB work as it was designed: pages are written and `fdatasync`ed,
@@ -46,12 +56,55 @@ export class HomeLost extends Error {
  *   write a meta page; whether the failed one is on disk shows at the next start. Reads go on.
  */
 export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): Promise<Home> {
-  if (!(await exists(folder))) await createHome(folder)
-  if (!(await exists(join(folder, DATA_FILE)))) {
-    throw new HomeLost(`${folder} has no ${DATA_FILE}: what the server knew of its streams is gone.`)
-  }
+  const isThere = await exists(folder)
+  if (!isThere && options.mayCreate === false) throw lost(folder)
+  if (!isThere) await createHome(folder)
+  const dataFile = join(folder, DATA_FILE)
+  if (!(await exists(dataFile))) throw lost(dataFile)
+  await assertDatabase(dataFile)
   await syncFolder(dirname(folder))
   return new LmdbHome(folder, options.freeBytes ?? systemFreeBytes)
+}
+
+/** Opens a copy of a home's file to be read; LMDB makes a lock file beside it. */
+export function readHomeFile(file: string): Pick<Home, 'range' | 'close'> {
+  const db = openDatabase(file, { readOnly: true, noSubdir: true })
+  return { range: (from, to, limit) => readRange(db, from, to, limit), close: () => db.close() }
+}
+
+/**
+ * Opens a home to look at it: nothing of it is changed, but for LMDB's own `lock.mdb`. Damaged pages may end the
+ * process: only for a process that may end. Throws `HomeLost`.
+ */
+export async function readLmdbHome(folder: string): Promise<ReadableHome & Pick<Home, 'close'>> {
+  if (!(await exists(join(folder, DATA_FILE)))) throw new HomeLost(`${folder} has no ${DATA_FILE}.`)
+  const db = openDatabase(folder, { readOnly: true })
+  const { entryCount }: { readonly entryCount?: number } = db.getStats()
+  return {
+    entryCount,
+    get: (key) => readValue(db, key),
+    range: (from, to, limit) => readRange(db, from, to, limit),
+    close: () => db.close(),
+  }
+}
+
+/** LMDB ends the process when it opens a file that is none of its own, so that is found out before. */
+async function assertDatabase(path: string): Promise<void> {
+  const file = await openFile(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const { buffer } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0)
+    if (size >= SMALLEST_BYTES && buffer.readUInt32LE(MAGIC_AT) === MAGIC) return
+  } finally {
+    await file.close()
+  }
+  throw new HomeUnreadable(`${path} is damaged: put the data directory back from a backup.`)
+}
+
+function lost(path: string): HomeLost {
+  return new HomeLost(
+    `The data directory has lost ${path}: put it back from a backup, or start with an empty directory.`,
+  )
 }
 
 /** Creates an empty home beside its place, and puts it there when all of it is on disk. */
@@ -68,11 +121,15 @@ async function createHome(folder: string): Promise<void> {
 
 type Database = RootDatabase<Buffer, Buffer>
 
-function openDatabase(path: string): Database {
+function openDatabase(
+  path: string,
+  more: { readonly readOnly?: boolean; readonly noSubdir?: boolean } = {},
+): Database {
   return open<Buffer, Buffer>({
     path,
     // Unless told, the package takes a name with a dot for that of a file.
     noSubdir: false,
+    ...more,
     encoding: 'binary',
     keyEncoding: 'binary',
     overlappingSync: false,
@@ -83,7 +140,7 @@ function openDatabase(path: string): Database {
   })
 }
 
-class LmdbHome implements Home {
+class LmdbHome implements Home, HomeCopying {
   readonly #folder: string
   readonly #freeBytes: (folder: string) => Promise<number>
   #db: Database
@@ -99,24 +156,12 @@ class LmdbHome implements Home {
 
   get(key: string): Uint8Array | undefined {
     this.#refuseIfClosed()
-    assertHomeKey(key)
-    const stored = orCorrupt(key, () => this.#db.getBinary(keyBytes(key)))
-    return stored && decodeStored(key, stored)
+    return readValue(this.#db, key)
   }
 
   range(from: string, to: string, limit: number): readonly (readonly [key: string, value: Uint8Array])[] {
     this.#refuseIfClosed()
-    assertHomeKey(from)
-    assertHomeKey(to)
-    if (from >= to || limit <= 0) return []
-    // Read to its end at once: a range that is left half read keeps a snapshot, and with it every freed page.
-    const found = orCorrupt(from, () => [
-      ...this.#db.getRange({ start: keyBytes(from), end: keyBytes(to), limit }),
-    ])
-    return found.map(({ key, value }) => {
-      const name = key.toString('latin1')
-      return [name, decodeStored(name, value)]
-    })
+    return readRange(this.#db, from, to, limit)
   }
 
   /** Values are copied: they may be changed once this has returned. */
@@ -128,12 +173,35 @@ class LmdbHome implements Home {
     return turn
   }
 
+  /**
+   * LMDB copies page by page in a transaction of its own, on another thread. Not compacting: that refuses a file that
+   * has ever leaked a page, and a backup must not depend on it.
+   */
+  async copyBeside(folder: string): Promise<void> {
+    this.#refuseIfClosed()
+    const turn = this.#last.then(() => this.#copyInTurn(folder))
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
   /** Waits for the commits under way. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#last
     await this.#db.close()
+  }
+
+  async #copyInTurn(folder: string): Promise<void> {
+    const copy = join(dirname(this.#folder), folder)
+    await mkdir(copy, { recursive: true, mode: 0o700 })
+    try {
+      await this.#db.backup(copy, false)
+      await chmod(join(copy, DATA_FILE), 0o600)
+    } catch (error) {
+      if ((await this.#freeBytes(copy)) >= FULL_BELOW_BYTES) throw error
+      throw new DiskFull('no room for a copy of the home', { cause: error })
+    }
   }
 
   async #commitInTurn(changes: readonly StoredChange[]): Promise<void> {
@@ -190,6 +258,29 @@ class LmdbHome implements Home {
   #refuseIfClosed(): void {
     if (this.#isClosed) throw new Error('the home is closed')
   }
+}
+
+function readValue(db: Database, key: string): Uint8Array | undefined {
+  assertHomeKey(key)
+  const stored = orCorrupt(key, () => db.getBinary(keyBytes(key)))
+  return stored && decodeStored(key, stored)
+}
+
+function readRange(
+  db: Database,
+  from: string,
+  to: string,
+  limit: number,
+): readonly (readonly [key: string, value: Uint8Array])[] {
+  assertHomeKey(from)
+  assertHomeKey(to)
+  if (from >= to || limit <= 0) return []
+  // Read to its end at once: a range that is left half read keeps a snapshot, and with it every freed page.
+  const found = orCorrupt(from, () => [...db.getRange({ start: keyBytes(from), end: keyBytes(to), limit })])
+  return found.map(({ key, value }) => {
+    const name = key.toString('latin1')
+    return [name, decodeStored(name, value)]
+  })
 }
 
 function keyBytes(key: string): Buffer {

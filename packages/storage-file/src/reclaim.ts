@@ -20,14 +20,23 @@ export interface ReclaimContext {
   readonly home: Home
   readonly blocks: BlockFiles
   readonly limits: StoreLimits
+  /** Whether a snapshot needs the file. */
+  isHeld(file: number): boolean
   yieldTurn(): Promise<void>
 }
 
 const SCAN_BYTES = 1024 * 1024
+/** Blocks looked at between two yields. */
+const BLOCKS_PER_TURN = 50
 
-/** Removes files of a checkpoint that did not come to its end: the home names no block in them. */
+/**
+ * Removes files of a checkpoint that did not come to its end: the home names no block in them. Returns the number of
+ * the next file.
+ */
 export async function removeOrphans(disk: Disk, home: Home): Promise<number> {
-  let next = 1
+  // A file that the home knows may be lost; a new one under its number would be taken for it.
+  const last = home.range('f/', prefixEnd('f/'), Number.POSITIVE_INFINITY).at(-1)
+  let next = last === undefined ? 1 : fileOf(last[0]) + 1
   let isChanged = false
   for (const name of await disk.list(BLOCK_FOLDER)) {
     const file = blockFileNumber(name)
@@ -49,25 +58,61 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
   for (const [key, value] of home.range('f/', prefixEnd('f/'), Number.POSITIVE_INFINITY)) {
     const file = fileOf(key)
     const use = decodeUse(value)
-    if (file === blocks.writingFile) continue
+    if (file === blocks.writingFile || context.isHeld(file)) continue
+    const isReadable = !blocks.damagedFiles.has(file)
     const share = use.liveBytes / Math.max(1, use.sizeBytes)
     if (use.liveBytes <= 0) dead.push(file)
-    else if (share < limits.liveShare && share < (deadest?.share ?? 1)) deadest = { file, share }
+    else if (isReadable && share < limits.liveShare && share < (deadest?.share ?? 1))
+      deadest = { file, share }
   }
-  const copies = deadest === undefined ? [] : await rewrite(context, deadest.file)
-  if (deadest !== undefined) dead.push(deadest.file)
-  if (dead.length === 0) return
-  // The home forgets a file before the disk does: a name without a file would look like damage.
-  await home.commit([...copies, ...dead.map((file): HomeChange => [fileKey(file), undefined])])
-  for (const file of dead) await blocks.remove(file)
-  await context.disk.syncFolder(BLOCK_FOLDER)
+  // Empty files go first: they make the room that a rewrite needs, and on a full disk it does not come to its end.
+  await remove(context, dead)
+  if (deadest === undefined) return
+  try {
+    await rewrite(context, deadest.file)
+    await remove(context, [deadest.file])
+  } catch (error) {
+    if (!(error instanceof FileUnreadable)) throw error
+    // Its space stays taken, and its readers hear of the damage. What was copied but not named yet never is.
+    blocks.damagedFiles.add(deadest.file)
+    await blocks.abandon()
+  }
 }
 
-/** Copies the live blocks of a file to where new blocks go, durably; returns what points the home at the copies. */
-async function rewrite(context: ReclaimContext, file: number): Promise<readonly HomeChange[]> {
-  const { home, blocks } = context
-  const changes: HomeChange[] = []
+/** A block file cannot be read to its end. */
+class FileUnreadable extends Error {
+  override readonly name = 'FileUnreadable'
+}
+
+async function remove({ home, blocks, disk }: ReclaimContext, files: readonly number[]): Promise<void> {
+  if (files.length === 0) return
+  // The home forgets a file before the disk does: a name without a file would look like damage.
+  await home.commit(files.map((file): HomeChange => [fileKey(file), undefined]))
+  for (const file of files) await blocks.remove(file)
+  await disk.syncFolder(BLOCK_FOLDER)
+}
+
+/**
+ * Copies the live blocks of a file to where new blocks go, durably, and points the home at the copies, transaction by
+ * transaction: what a crash leaves in the old file is copied the next time.
+ */
+async function rewrite(context: ReclaimContext, file: number): Promise<void> {
+  const { home, blocks, limits } = context
   const uses = new Map<number, FileUse>()
+  let changes: HomeChange[] = []
+  const commit = async (): Promise<void> => {
+    await blocks.sync()
+    await home.commit([
+      ...changes,
+      ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)]),
+    ])
+    changes = []
+  }
+  const use = (number: number, grownBytes: number, liveBytes: number): void => {
+    const stored = home.get(fileKey(number))
+    const known = uses.get(number) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
+    uses.set(number, { sizeBytes: known.sizeBytes + grownBytes, liveBytes: known.liveBytes + liveBytes })
+  }
   for await (const block of blocksIn(context, file)) {
     const key = blockKey(block.decoded.id, block.decoded.to)
     const value = home.get(key)
@@ -75,15 +120,11 @@ async function rewrite(context: ReclaimContext, file: number): Promise<readonly 
     if (place?.file !== file || place.at !== block.at) continue
     const copy: BlockPlace = await blocks.add(block.decoded)
     changes.push([key, encodePlace(copy)])
-    const stored = home.get(fileKey(copy.file))
-    const use = uses.get(copy.file) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
-    uses.set(copy.file, {
-      sizeBytes: use.sizeBytes + copy.sizeBytes,
-      liveBytes: use.liveBytes + copy.sizeBytes,
-    })
+    use(copy.file, copy.sizeBytes, copy.sizeBytes)
+    use(file, 0, -place.sizeBytes)
+    if (changes.length >= limits.transactionChanges) await commit()
   }
-  await blocks.sync()
-  return [...changes, ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)])]
+  await commit()
 }
 
 interface PlacedBlock {
@@ -96,19 +137,30 @@ async function* blocksIn(context: ReclaimContext, file: number): AsyncIterableIt
   const { blocks, home } = context
   const stored = home.get(fileKey(file))
   const end = BLOCK_FILE_HEADER_BYTES + (stored ? decodeUse(stored).sizeBytes : 0)
+  let count = 0
   for (let at = BLOCK_FILE_HEADER_BYTES; at < end; ) {
-    const window = await blocks.readRaw(file, at, SCAN_BYTES)
+    const window = await readable(file, () => blocks.readRaw(file, at, SCAN_BYTES))
     let used = 0
     for (;;) {
       // Past the end are blocks of a checkpoint that did not finish, if anything.
       if (at + used >= end) return
       const size = blockBytes(window.subarray(used))
       if (size === undefined || used + size > window.length) break
-      yield { at: at + used, decoded: decodeBlock(window.subarray(used, used + size)) }
+      const bytes = window.subarray(used, used + size)
+      yield { at: at + used, decoded: await readable(file, async () => decodeBlock(bytes)) }
       used += size
+      if (++count % BLOCKS_PER_TURN === 0) await context.yieldTurn()
     }
-    if (used === 0) throw new Error(`block file ${file} cannot be read past byte ${at}`)
+    if (used === 0) throw new FileUnreadable(`block file ${file} cannot be read past byte ${at}`)
     at += used
     await context.yieldTurn()
+  }
+}
+
+async function readable<T>(file: number, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw new FileUnreadable(`block file ${file} cannot be read`, { cause: error })
   }
 }

@@ -4,26 +4,29 @@
  */
 import type { Clock } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
+import { closeAll } from './close-all.ts'
 import type { Disk, DiskLock } from './disk.ts'
-import { closeAll, createFileStore, type Durability, type FileStore } from './file-store.ts'
-import { assertOurs, ForeignDirectory, openFormat } from './format.ts'
+import { DiskReserve } from './disk-reserve.ts'
+import { createFileStore, type Durability, type FileStore } from './file-store.ts'
+import { assertOurs, hasData, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
-import type { Home } from './home.ts'
+import { type Home, HomeLost } from './home.ts'
 import { APPLIED_KEY, streamKey } from './home-keys.ts'
-import { Journal } from './journal.ts'
+import { Journal, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
-import { JOURNAL_FOLDER, retireSegment, segmentNumber } from './journal-segment.ts'
+import { JOURNAL_FOLDER, retireSegment } from './journal-segment.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
 import type { RecordBody } from './record-codec.ts'
+import { removeSnapshotCopy } from './snapshot.ts'
 import { decodeStream, textOf } from './state-codec.ts'
 
 /** How to open a store. */
 export interface OpenOptions {
   readonly disk: Disk
-  /** Opens the home below the data directory; called once the directory is owned. */
-  openHome(): Promise<Home>
+  /** Opens the home below the data directory; called once the directory is owned. One without data may be new. */
+  openHome(mayBeNew: boolean): Promise<Home>
   readonly durability: Durability
   readonly clock: Clock
   readonly limits?: Partial<StoreLimits>
@@ -62,13 +65,11 @@ async function openOwned(
 ): Promise<FileStore> {
   const { disk, durability, clock } = options
   const limits = { ...DEFAULT_STORE_LIMITS, ...options.limits }
-  await openFormat(disk)
-  await disk.makeFolder(JOURNAL_FOLDER)
-  await disk.makeFolder(BLOCK_FOLDER)
-  await disk.syncFolder('')
-  const home = await options.openHome()
+  await prepareFolders(disk)
+  const isUsed = await hasData(disk)
+  const home = await options.openHome(!isUsed)
   opened.push(home)
-  const applied = await appliedSequence(disk, home)
+  const applied = await appliedSequence(home, isUsed)
   const replayed = new Layer()
   const end = await readJournal(disk, applied, ({ sequence, body }) => {
     replay(home, replayed, body)
@@ -77,14 +78,8 @@ async function openOwned(
   })
   replayed.sequence = end.lastSequence
   const nextFile = await removeOrphans(disk, home)
-  // Segments that are applied go first: one of them is the room for the new one when the disk is full.
-  const needed = end.segments.filter(({ lastSequence }) => lastSequence > applied)
-  for (const { segment, lastSequence } of end.segments) {
-    if (lastSequence <= applied) await retireSegment(disk, segment)
-    else opened.push(segment.file)
-    // New records claim that these are synced; a crash of the process may have left them in the page cache.
-    if (lastSequence > applied) await segment.file.sync()
-  }
+  const needed = await keepNeeded(disk, end.segments, applied)
+  opened.push(...needed.map(({ segment }) => segment.file))
   const { nextSegment, lastSequence } = end
   const journal = await Journal.start(disk, limits, { old: needed, nextSegment, lastSequence })
   options.onRecovered?.({
@@ -103,28 +98,50 @@ async function openOwned(
     blocks,
     journal,
     limits,
+    reserve: new DiskReserve(disk, limits.checkpointReserveBytes),
     durability,
     generation,
     clock,
     replayed,
     onPoisoned,
   })
-  // What was read back may be in the page cache only, and even a sync that failed before the crash may have left it
-  // there as clean. Written down anew it is safe, before the first answer rests on it.
-  if (replayed.records > 0) await store.checkpoint()
+  // Where the journal could not be written again, a checkpoint makes what was replayed safe before anything rests on it.
+  if (!end.isAnew) await store.checkpoint()
   if (run.changes.length > 0) await home.commit(run.changes)
   return store
 }
 
+async function prepareFolders(disk: Disk): Promise<void> {
+  await openFormat(disk)
+  await disk.makeFolder(JOURNAL_FOLDER)
+  await disk.makeFolder(BLOCK_FOLDER)
+  await disk.syncFolder('')
+  // Of a snapshot that was open when the last run ended; its room may be needed.
+  await removeSnapshotCopy(disk)
+}
+
+/** Segments with something to replay, synced; the others are retired. */
+async function keepNeeded(
+  disk: Disk,
+  segments: readonly RetiredSegment[],
+  applied: number,
+): Promise<readonly RetiredSegment[]> {
+  // Those that are applied go first: one of them is the room for the new one when the disk is full.
+  for (const { segment, lastSequence } of segments) {
+    if (lastSequence <= applied) await retireSegment(disk, segment)
+    // New records claim that these are synced, and so does every answer; a crash may have left them in the page cache.
+    else await segment.file.sync()
+  }
+  return segments.filter(({ lastSequence }) => lastSequence > applied)
+}
+
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
-async function appliedSequence(disk: Disk, home: Home): Promise<number> {
+async function appliedSequence(home: Home, isUsed: boolean): Promise<number> {
   const value = home.get(APPLIED_KEY)
   if (value !== undefined) return Number(textOf(value))
-  const blocks = await disk.list(BLOCK_FOLDER)
-  const segments = await disk.list(JOURNAL_FOLDER)
-  if (blocks.length > 0 || segments.some((name) => (segmentNumber(name) ?? 1) > 1)) {
-    throw new ForeignDirectory(
-      'The data directory has lost its home/ folder: put it back from a backup, or start with an empty directory.',
+  if (isUsed) {
+    throw new HomeLost(
+      'The home/ folder is not the one that belongs to the data directory: put it back from a backup, or start with an empty directory.',
     )
   }
   await home.commit([[APPLIED_KEY, Buffer.from('0')]])
@@ -140,7 +157,7 @@ function replay(home: Home, layer: Layer, { changes, touches }: RecordBody): voi
   for (const change of changes) {
     const { state, version } = newest(home, layer, change.path)
     const isNext = version === change.version && (state === undefined || state.id === change.id)
-    if (isNext) layer.apply(change, state)
+    if (isNext) layer.replay(change, state)
   }
   for (const touch of touches) layer.touch(touch, newest(home, layer, touch.path))
 }

@@ -1,9 +1,11 @@
 /** For the simulation: the parts of the store that it drives, breaks and audits. Not for servers. */
 export { BLOCK_FOLDER, blockFileNumber } from './block-files.ts'
+export { checkData } from './check-data.ts'
 export { type Disk, type DiskFile, DiskFull } from './disk.ts'
 export { type DiskOperation, FaultyDisk, type FaultyDiskOptions, InjectedFailure } from './faulty-disk.ts'
+export type { CheckReport, Finding } from './finding.ts'
 export type { Home, HomeChange } from './home.ts'
-export { APPLIED_KEY, fileOf, prefixEnd } from './home-keys.ts'
+export { APPLIED_KEY, fileOf, prefixEnd, RUN_KEY } from './home-keys.ts'
 export { JOURNAL_FOLDER, segmentNumber } from './journal-segment.ts'
 export type { StoreLimits } from './limits.ts'
 export { type FlushOutcome, MemoryHome, type MemoryHomeOptions } from './memory-home.ts'
