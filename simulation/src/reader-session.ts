@@ -110,6 +110,7 @@ export class ReaderSession {
     const truth = found?.id === this.id ? found : undefined
     if (mayHaveLost) {
       if (truth !== undefined) this.#cut(truth, model)
+      else this.#keptTo = Math.min(this.#keptTo, this.#from + this.#known(model).length)
       return
     }
     const keptTo = Math.min(this.#keptTo, this.#position)
@@ -150,6 +151,11 @@ export class ReaderSession {
     this.#checkBytes(model.bytesOf(truth, this.#from, keptTo), keptTo)
     if (keptTo < this.#position) this.#keptTo = keptTo
     this.#state = truth
+  }
+
+  /** What is left of what was read: a stream that was lost as a whole has left nothing. */
+  #known(model: StoreModel): Buffer {
+    return model.bytesOf(this.#state, this.#from, Math.min(this.#keptTo, this.#position))
   }
 
   #checkBytes(expected: Buffer, to: number): void {
