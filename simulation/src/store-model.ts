@@ -56,7 +56,8 @@ export class StoreModel {
 
   /** From now on all that was given to the store counts as having been there. */
   believeAll(): void {
-    for (const commit of this.#maybe) if (fitsOn(this.streams, commit)) this.#applyForReal(commit)
+    const refused = new Set<StreamPath>()
+    for (const commit of this.#maybe) if (fitsOn(this.streams, commit, refused)) this.#applyForReal(commit)
     this.#maybe = []
   }
 
@@ -83,13 +84,17 @@ export class StoreModel {
   /** The store's answer. */
   settle(batch: readonly Commit[], results: readonly CommitResult[]): void {
     this.#maybe = []
+    const refused = new Set<StreamPath>()
     for (const [order, commit] of batch.entries()) {
       const result = results[order]
-      const fits = fitsOn(this.streams, commit)
+      const fits = fitsOn(this.streams, commit, refused)
       check(result !== 'unknown', () => 'the store answered unknown')
       check(result !== 'durable' || fits, () => `a commit was taken on outdated versions: ${inShort(commit)}`)
       check(result !== 'conflict' || !fits, () => `a commit conflicts with nothing: ${inShort(commit)}`)
-      if (result !== 'durable') continue
+      if (result !== 'durable') {
+        for (const { path } of commit.changes) refused.add(path)
+        continue
+      }
       this.#applyForReal(commit)
       if (this.isFast) this.#unsynced.push(commit)
       else this.#floor = this.streams
@@ -148,10 +153,11 @@ export class StoreModel {
     let streams = this.#floor
     let found: number | undefined
     let difference = ''
+    const refused = new Set<StreamPath>()
     for (let count = 0; count <= history.length; count++) {
       const commit = history[count - 1]
       if (commit !== undefined) {
-        if (!fitsOn(streams, commit)) continue
+        if (!fitsOn(streams, commit, refused)) continue
         streams = applied(streams, commit)
       }
       if (count < must) continue
@@ -193,9 +199,10 @@ export class StoreModel {
     this.streams = this.#floor
     const known = new Set(this.#unsynced.slice(0, found))
     for (const lost of this.#unsynced.slice(found)) this.#forget(lost)
+    const refused = new Set<StreamPath>()
     for (const commit of history.slice(0, found)) {
       if (known.has(commit)) this.streams = applied(this.streams, commit)
-      else if (fitsOn(this.streams, commit)) this.#applyForReal(commit)
+      else if (fitsOn(this.streams, commit, refused)) this.#applyForReal(commit)
     }
     this.#maybe = []
     this.#hasFailed = false
@@ -264,11 +271,18 @@ function makesRoom(commit: Commit): boolean {
   return commit.changes.every(({ payload, version }) => payload === undefined && version > 0)
 }
 
-function fitsOn(streams: Streams, commit: Commit): boolean {
-  return commit.changes.every(({ path, version, id }) => {
+/**
+ * Whether a commit was decided on what there is. `refused` has the paths of commits of the batch that did not happen: a
+ * version on top of one of them may be the number of another change, which this commit does not know.
+ */
+function fitsOn(streams: Streams, commit: Commit, refused: Set<StreamPath>): boolean {
+  const fits = commit.changes.every(({ path, version, id }) => {
     const known = streams.get(path)
-    return (known?.version ?? 0) === version && (known === undefined || known.state.id === id)
+    const isCurrent = (known?.version ?? 0) === version && (known === undefined || known.state.id === id)
+    return isCurrent && !refused.has(path)
   })
+  if (!fits) for (const { path } of commit.changes) refused.add(path)
+  return fits
 }
 
 function applied(streams: Streams, commit: Commit): Streams {
