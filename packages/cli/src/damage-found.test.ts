@@ -134,10 +134,23 @@ describe('flipped bits', () => {
   it.each(['stopped', 'killed'] as const)(
     'in the database of a %s directory are found or do no harm',
     async (kind) => {
-      const unfound = await flipMany(kind, 4, (dataDir, random) => flipBit(dataDir, 'home/data.mdb', random))
-      expect(unfound.length).toBeLessThan(FLIPS)
+      // Most pages of a young database are free: how many are found is chance. That the others do no harm is checked.
+      await flipMany(kind, 4, (dataDir, random) => flipBit(dataDir, 'home/data.mdb', random))
     },
   )
+
+  it('in every copy of what the database has of its streams are found', async () => {
+    const { report } = await damageAndRead('stopped', (dataDir) => {
+      const file = join(dataDir, 'home/data.mdb')
+      const bytes = readFileSync(file)
+      for (let at = bytes.indexOf('"createdAtMs"'); at >= 0; at = bytes.indexOf('"createdAtMs"', at + 1)) {
+        bytes.writeUInt8(bytes.readUInt8(at + 3) ^ 1, at + 3)
+      }
+      writeFileSync(file, bytes)
+      return 'home/data.mdb, all states'
+    })
+    expect(report.isSound).toBe(false)
+  })
 
   it('in the first pages of the database are found or do no harm', async () => {
     const unfound = await flipMany('stopped', 5, (dataDir, random) =>
