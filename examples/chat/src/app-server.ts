@@ -30,7 +30,12 @@ export async function startApp({ dataDir, port, model, onError }: AppOptions): P
   const streams = createHandler({ storage: await fileStorage({ dataDir }), onError })
   const log = new ChatLog((request) => streams.fetch(request))
   const answers = new AnswerQueue(log, model, onError)
+  let isClosing = false
   const server = createServer((request, response) => {
+    // A reader whose answer was ended would ask again on the connection that it kept, and be ended again.
+    response.once('finish', () => {
+      if (isClosing) request.socket.end()
+    })
     answerRequest(request, response, { streams, log, answers }).catch((error: unknown) => {
       onError(error)
       if (!response.headersSent) answerText(response, 500, 'The app has failed: its log says why.')
@@ -51,6 +56,7 @@ export async function startApp({ dataDir, port, model, onError }: AppOptions): P
   return {
     url: `http://127.0.0.1:${portOf(server.address())}`,
     async close() {
+      isClosing = true
       const closed = new Promise((resolve) => server.close(resolve))
       await answers.stop()
       streams.drain()

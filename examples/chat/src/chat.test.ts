@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stream } from '@millrace/client'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type AppProcess, startAppProcess } from './app-process.fixture.ts'
 import { answerTo } from './fake-model.ts'
 import { type ChatEvent, chatPath } from './page/chat-events.ts'
@@ -64,6 +64,7 @@ async function expectWholeAnswer(): Promise<void> {
 it.each(['SIGKILL', 'SIGTERM'] as const)(
   'shows every token once and in order through reloads and a restart by %s',
   async (signal) => {
+    const warn = vi.spyOn(console, 'warn')
     await start(STEADY_MS)
     await ask()
     const first = visit(shelf, urlNow)
@@ -80,6 +81,8 @@ it.each(['SIGKILL', 'SIGTERM'] as const)(
     await second.sees(({ isAnswered }) => isAnswered)
     await second.leave()
     await expectWholeAnswer()
+    // Had the closing app let the reader connect again and again, the client would have given up on SSE.
+    expect(warn).not.toHaveBeenCalled()
   },
 )
 

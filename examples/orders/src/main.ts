@@ -25,13 +25,31 @@ async function tourAt(url: string): Promise<void> {
   }
 }
 
-const { url } = parseArgs({ options: { url: { type: 'string' } } }).values
-if (url === undefined) {
-  const server = await createServer({ storage: memoryStorage(), port: 0 })
-  await tourAt(server.url).finally(() => server.close())
-} else if (await isReachable(url)) {
-  await tourAt(url)
-} else {
-  console.error(`No server answers at ${url}. Start one with "npm start", or leave --url out.`)
+async function run(url: string | undefined): Promise<void> {
+  if (url === undefined) {
+    const server = await createServer({ storage: memoryStorage(), port: 0 })
+    await tourAt(server.url).finally(() => server.close())
+  } else if (await isReachable(url)) {
+    await tourAt(url)
+  } else {
+    throw new UsageError(`No server answers at ${url}. Start one with "npm start", or leave --url out.`)
+  }
+}
+
+/** The user can put it right. */
+class UsageError extends Error {}
+
+function readUrl(): string | undefined {
+  try {
+    return parseArgs({ options: { url: { type: 'string' } } }).values.url
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : error}. Flags: --url <server>`)
+  }
+}
+
+try {
+  await run(readUrl())
+} catch (error) {
+  console.error(error instanceof UsageError ? error.message : error)
   process.exitCode = 1
 }

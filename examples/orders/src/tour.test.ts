@@ -7,10 +7,12 @@ import { stream } from '@millrace/client'
 import { createServer, type MillraceServer, memoryStorage } from '@millrace/server'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { OrderDesk, OrderRefused } from './commands.ts'
+import { loadJson, saveJson } from './json-file.ts'
 import type { OrderEvent } from './order-events.ts'
 import { applyEvent, type OrderState } from './order-state.ts'
 import { Projection } from './projection.ts'
 import { orderUrl, replay } from './replay.ts'
+import { restore, takeSnapshot } from './snapshot.ts'
 import { EMPTY_VIEWS, projectEvent } from './summary-view.ts'
 import { stateAt } from './time-travel.ts'
 import { runTour, type TourResult } from './tour.ts'
@@ -107,6 +109,33 @@ describe('commands', () => {
   })
 })
 
+describe('a snapshot', () => {
+  it('is where a restore begins: what came before is not read again', async () => {
+    const desk = new OrderDesk(server.url)
+    const url = orderUrl(server.url, '11')
+    const path = join(folder, 'snapshot.json')
+    await desk.handle('11', { type: 'CreateOrder', totalCents: 100 })
+    const { state, offset } = await takeSnapshot(url, path)
+    await desk.handle('11', { type: 'PayOrder', paymentId: 'pay-1' })
+    await saveJson(path, { state: state && { ...state, totalCents: 777 }, offset })
+
+    expect((await restore(url, path)).state).toMatchObject({ totalCents: 777, status: 'paid', version: 2 })
+    expect(await restore(url, join(folder, 'no-snapshot.json'))).toEqual(await replay(url))
+  })
+
+  it('is taken from the one before', async () => {
+    const desk = new OrderDesk(server.url)
+    const url = orderUrl(server.url, '12')
+    const path = join(folder, 'snapshot.json')
+    await desk.handle('12', { type: 'CreateOrder', totalCents: 100 })
+    await takeSnapshot(url, path)
+    await desk.handle('12', { type: 'PayOrder', paymentId: 'pay-1' })
+    await takeSnapshot(url, path)
+
+    expect(await loadJson(path)).toEqual(await replay(url))
+  })
+})
+
 describe('a projection', () => {
   it('applies nothing again when it starts anew at the end', async () => {
     const desk = new OrderDesk(server.url)
@@ -154,6 +183,13 @@ describe('the command', () => {
 
     expect(stdout).toContain(`${server.url}/v1/stream/orders/`)
     expect(stdout).toMatch(outcome)
+  })
+
+  it('says which flags there are', async () => {
+    await expect(run(process.execPath, [program, '--server', 'x'])).rejects.toMatchObject({
+      code: 1,
+      stderr: "Unknown option '--server'. Flags: --url <server>\n",
+    })
   })
 
   it('says what to do when there is no server', async () => {
