@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages/*,tidy,bench,conformance,simulation}/src/**/*.test.ts'],
+          include: ['{packages/*,examples/*,tidy,bench,conformance,simulation}/src/**/*.test.ts'],
           exclude: [...configDefaults.exclude, ...suiteRows],
           sequence: { groupOrder: 0 },
         },
