@@ -59,6 +59,7 @@ interface ServeFlags {
   readonly allowOrigin: readonly string[]
   readonly allowHost: readonly string[]
   readonly publicUrl?: string
+  readonly auth?: string
 }
 
 function addServeFlags(command: Command): Command {
@@ -88,6 +89,12 @@ function addServeFlags(command: Command): Command {
     )
     .option('--allow-host <name>', 'answer to this Host name; repeat for more, * for all', collect, [])
     .option('--public-url <url>', 'scheme and host of the URLs in Location headers')
+    .addOption(
+      new Option(
+        '--auth <mode>',
+        'none: everybody who reaches the server may do everything; needed for other addresses than loopback',
+      ).choices(['none']),
+    )
 }
 
 function toSettings(flags: ServeFlags, storage: string): ServeSettings {
@@ -102,6 +109,7 @@ function toSettings(flags: ServeFlags, storage: string): ServeSettings {
     allowedOrigins: flags.allowOrigin,
     allowedHosts: flags.allowHost,
     publicUrl: flags.publicUrl,
+    authentication: flags.auth === 'none' ? 'none' : undefined,
   }
 }
 
@@ -119,7 +127,7 @@ addServeFlags(program.command('serve').description('run a server'))
   .option('--data-dir <path>', 'directory of the file storage modes (default: "./data")')
   .addHelpText(
     'after',
-    '\nExamples:\n  millrace serve\n  millrace serve --port 0 --storage memory\n  millrace serve --host 0.0.0.0 --allow-host streams.example.com',
+    '\nExamples:\n  millrace serve\n  millrace serve --port 0 --storage memory\n  millrace serve --host 0.0.0.0 --allow-host streams.example.com --auth none',
   )
   .action((flags: ServeFlags) => {
     if (flags.dataDir !== undefined && flags.storage === 'memory') {

@@ -1,5 +1,5 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
-import { createServer, type MillraceServer } from '@millrace/server'
+import { type Authentication, createServer, type MillraceServer } from '@millrace/server'
 import {
   DiskFull,
   DiskLocked,
@@ -26,6 +26,8 @@ export interface ServeSettings {
   readonly allowedOrigins: readonly string[]
   readonly allowedHosts: readonly string[]
   readonly publicUrl: string | undefined
+  /** Has to be decided on before others than this machine can reach the server. */
+  readonly authentication: Authentication | undefined
 }
 
 /** A failure that is the user's to mend; its message is all they need. */
@@ -48,7 +50,7 @@ export async function serveMode(settings: ServeSettings, mode: OpenMode): Promis
   const server = await start(settings, mode)
   stopOnSignal(server)
   console.log(greeting(server, settings, mode))
-  if (!isLoopback(settings.host)) {
+  if (settings.authentication === 'none' && !isLoopback(settings.host)) {
     console.error(
       coloursFor(process.stderr).yellow(
         'Anybody who can reach this address can read and write: there is no authentication.',
@@ -59,6 +61,7 @@ export async function serveMode(settings: ServeSettings, mode: OpenMode): Promis
 
 async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceServer> {
   const { host, port, longPollTimeoutMs, sseReconnectIntervalMs, streamBasePath, publicUrl } = settings
+  const { authentication } = settings
   try {
     const storage = await mode.open(settings.dataDir, hooks)
     const server = await createServer({
@@ -71,6 +74,7 @@ async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceS
       allowedOrigins: anyOr(settings.allowedOrigins),
       allowedHosts: anyOr(settings.allowedHosts),
       ...(publicUrl !== undefined && { publicUrl }),
+      ...(authentication !== undefined && { authentication }),
     })
     return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, settings.dataDir) : server
   } catch (error) {

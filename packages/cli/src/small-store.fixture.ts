@@ -49,6 +49,7 @@ await serveMode(
     allowedOrigins: [],
     allowedHosts: [],
     publicUrl: undefined,
+    authentication: undefined,
   },
   {
     ...named,

@@ -8,6 +8,19 @@ export {
   type SnapshotStore,
 } from './admin-routes.ts'
 export { ADMIN_SOCKET, type AdminOptions, type AdminSocket, openAdminSocket } from './admin-socket.ts'
+export { type CreatedApiKey, createApiKey } from './auth-api-keys.ts'
+export type {
+  AccessRule,
+  ApiKey,
+  Authentication,
+  AuthenticationOptions,
+  JwtOptions,
+  Operation,
+  Permission,
+  TokenAlgorithm,
+  TokenKeys,
+  TrustedHeaderOptions,
+} from './auth-options.ts'
 export type { ConfigKey } from './config-keys.ts'
 export type { EffectiveValue } from './config-resolve.ts'
 export type { ConfigValue, RawValue, ValueKind } from './config-value.ts'

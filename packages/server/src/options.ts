@@ -1,5 +1,6 @@
 /** What a handler can be told. Everything has a default that is safe on a developer's machine. */
 import type { EngineLimits, StreamStorage } from '@millrace/engine'
+import type { Authentication } from './auth-options.ts'
 
 /** Options of `createHandler`. */
 export interface HandlerOptions {
@@ -15,6 +16,11 @@ export interface HandlerOptions {
   readonly sseHeartbeatIntervalMs?: number
   /** Largest request body. 16 MiB unless given. */
   readonly maxBodyBytes?: number
+  /**
+   * Who is let in and what they may do: tokens, API keys or a trusted proxy, with permissions by path and operation.
+   * `none` unless given: everybody who reaches the server may do everything.
+   */
+  readonly authentication?: Authentication
   /** Origins of web pages that may use this server, besides loopback ones; `*` admits every page. */
   readonly allowedOrigins?: '*' | readonly string[]
   /** Host names this server answers to, besides loopback ones; `*` answers to every name. */

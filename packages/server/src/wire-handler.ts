@@ -13,6 +13,8 @@ import {
   type WireResponse,
 } from '@millrace/protocol'
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
+import type { Guard, Identity } from './auth-guard.ts'
+import { refusalOfRequest } from './auth-operations.ts'
 import type { HandlerSettings } from './options.ts'
 import { RateLimit } from './rate-limit.ts'
 import { type RouteContext, refuse, serveStream } from './stream-routes.ts'
@@ -23,6 +25,8 @@ export type WireHandler = (request: WireRequest) => Promise<WireResponse>
 /** What a handler needs to know of the server around it. */
 export interface WireContext {
   readonly settings: HandlerSettings
+  /** Who may do what; without it everybody may do everything. */
+  readonly guard: Guard | undefined
   /** The routes, once the store is open. */
   routes(): RouteContext | undefined
   isDraining(): boolean
@@ -46,7 +50,9 @@ export function createWireHandler(context: WireContext): WireHandler {
     try {
       response = isRefused(granted, request)
         ? refuse(granted.rejection)
-        : (refuseTooFrequent(limit, request) ?? (await route(context, request)))
+        : await (context.guard === undefined || isOpen(request)
+            ? (refuseTooFrequent(limit, request) ?? route(context, request, undefined))
+            : admit(context, context.guard, limit, request))
     } catch (error) {
       settings.onError(error)
       response = respondToFailure(error, context.routes()?.engine.refusesWrites())
@@ -55,10 +61,34 @@ export function createWireHandler(context: WireContext): WireHandler {
   }
 }
 
+/** Preflights and health checks come without credentials, and tell nothing. */
+function isOpen(request: WireRequest): boolean {
+  return request.method === 'OPTIONS' || isHealthPath(request.target)
+}
+
+/** Before anything else is done for a request, it is known who sends it. */
+async function admit(
+  context: WireContext,
+  guard: Guard,
+  limit: RateLimit | undefined,
+  request: WireRequest,
+): Promise<WireResponse> {
+  const identity = await guard.identify(request)
+  // Whoever tries credentials that are wrong is limited by address.
+  const limitKey = 'rejection' in identity ? undefined : identity.limitKey
+  const limited = refuseTooFrequent(limit, request, limitKey)
+  if (limited !== undefined) return limited
+  return 'rejection' in identity ? refuse(identity.rejection) : route(context, request, identity)
+}
+
 /** Health checks are never too frequent: a probe that is refused looks like a server that is down. */
-function refuseTooFrequent(limit: RateLimit | undefined, request: WireRequest): WireResponse | undefined {
+function refuseTooFrequent(
+  limit: RateLimit | undefined,
+  request: WireRequest,
+  limitKey?: string,
+): WireResponse | undefined {
   if (limit === undefined || isHealthPath(request.target)) return undefined
-  const retryAfterSeconds = limit.take(request.client ?? 'unknown')
+  const retryAfterSeconds = limit.take(limitKey ?? request.client ?? 'unknown')
   return retryAfterSeconds === undefined ? undefined : refuse({ kind: 'rate-limited', retryAfterSeconds })
 }
 
@@ -83,7 +113,11 @@ function finish(request: WireRequest, response: WireResponse, common: HeaderList
   return { status, headers, body }
 }
 
-async function route(context: WireContext, request: WireRequest): Promise<WireResponse> {
+async function route(
+  context: WireContext,
+  request: WireRequest,
+  identity: Identity | undefined,
+): Promise<WireResponse> {
   const { target } = request
   if (target.length > PROTOCOL_LIMITS.maxTargetBytes) {
     return refuse({
@@ -104,11 +138,13 @@ async function route(context: WireContext, request: WireRequest): Promise<WireRe
   if (request.method === 'OPTIONS') return { status: 204, headers: PREFLIGHT_HEADERS, body: undefined }
   if (!METHODS.has(request.method)) return refuse({ kind: 'method-not-allowed', allow: STREAM_METHODS })
   if (parsed.kind === 'invalid') return refuse({ kind: 'invalid-path', detail: parsed.detail })
+  const refusal = identity && refusalOfRequest(identity, request, parsed.path, streamRoot)
+  if (refusal !== undefined) return refuse(refusal)
   const routes = context.routes()
   if (routes === undefined)
     return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
   const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
-  return serveStream(routes, { wire: request, path: parsed.path, query })
+  return serveStream(routes, { wire: request, path: parsed.path, query, identity })
 }
 
 /** Control routes name their error in `error` as well, where clients of these routes look for it (2.6). */
