@@ -13,11 +13,16 @@ import { permits } from './auth-scopes.ts'
 /** Why somebody may not do something with a stream; `undefined` if they may. */
 export function refusalOf(identity: Identity, operation: Operation, path: StreamPath): Rejection | undefined {
   if (permits(identity.grants, operation, path, identity.subject)) return undefined
-  if (identity.isAnonymous) return { kind: 'unauthenticated', isTokenWrong: false, detail: NO_CREDENTIALS }
+  if (identity.isAnonymous) return NEEDS_CREDENTIALS
   return { kind: 'forbidden', detail: `These credentials do not permit ${operation} on this path.` }
 }
 
-const NO_CREDENTIALS = 'This needs credentials: send Authorization: Bearer with a token or an API key.'
+/** What is said to whoever sent no credentials. */
+export const NEEDS_CREDENTIALS: Rejection = {
+  kind: 'unauthenticated',
+  isTokenWrong: false,
+  detail: 'This needs credentials: send Authorization: Bearer with a token or an API key.',
+}
 
 /** Whether everybody may read a stream, so that shared caches may keep what is read. */
 export function isPublic(identity: Identity, path: StreamPath): boolean {

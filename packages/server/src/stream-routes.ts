@@ -146,12 +146,9 @@ interface Reading {
   onAborted(listener: () => void): void
 }
 
-/** Whoever reads with credentials that end shows new ones once a day at least. */
-const LONGEST_READING_MS = 24 * 3_600_000
-
 function leftMs(identity: Identity | undefined, nowMs: number): number {
   if (identity?.expiresAtMs === undefined) return Number.POSITIVE_INFINITY
-  return Math.min(Math.max(1, identity.expiresAtMs - nowMs), LONGEST_READING_MS)
+  return Math.max(1, identity.expiresAtMs - nowMs)
 }
 
 function serveReading(context: RouteContext, reading: Reading): Promise<WireResponse> {

@@ -14,7 +14,7 @@ import {
 } from '@millrace/protocol'
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
 import type { Guard, Identity } from './auth-guard.ts'
-import { refusalOfRequest } from './auth-operations.ts'
+import { NEEDS_CREDENTIALS, refusalOfRequest } from './auth-operations.ts'
 import type { HandlerSettings } from './options.ts'
 import { RateLimit } from './rate-limit.ts'
 import { type RouteContext, refuse, serveStream } from './stream-routes.ts'
@@ -134,7 +134,9 @@ async function route(
     return refuse({ kind: 'route-not-found', detail: `Streams are below ${streamRoot} on this server.` })
   }
   const parsed = parseStreamPath(rawPath.slice(streamRoot.length))
-  if (parsed.kind === 'control') return refuseControl(parsed.path)
+  if (parsed.kind === 'control') {
+    return identity?.isAnonymous === true ? refuse(NEEDS_CREDENTIALS) : refuseControl(parsed.path)
+  }
   if (request.method === 'OPTIONS') return { status: 204, headers: PREFLIGHT_HEADERS, body: undefined }
   if (!METHODS.has(request.method)) return refuse({ kind: 'method-not-allowed', allow: STREAM_METHODS })
   if (parsed.kind === 'invalid') return refuse({ kind: 'invalid-path', detail: parsed.detail })
