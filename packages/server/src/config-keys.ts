@@ -2,6 +2,7 @@
  * Every configuration key: what it is, what it must be, what it is unless given. TOML files, environment, help, JSON
  * Schema and `config print` are all made of this table.
  */
+import { AUTH_KEYS } from './config-auth-keys.ts'
 import type { ConfigValue, ValueKind } from './config-value.ts'
 
 /** One key of the configuration. */
@@ -295,6 +296,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   ...STORAGE,
   ...TRANSPORT,
   ...PROXY,
+  ...AUTH_KEYS,
   ...OBSERVABILITY,
 ]
 

@@ -50,7 +50,7 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
     case 'count':
       return judgeCount(kind.least, kind.rule, raw)
     case 'flag':
-      return judge(flag(raw), 'be true or false')
+      return judgeFlag(raw)
     case 'text':
       return judge(typeof raw === 'string' && raw !== '' && raw, 'be a text that is not empty')
     case 'choice':
@@ -65,6 +65,12 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
 
 function judge(value: ConfigValue | undefined | false, must: string): Judged {
   return value === undefined || value === false ? { ok: false, must } : { ok: true, value }
+}
+
+/** Off is a value like others. */
+function judgeFlag(raw: RawValue): Judged {
+  const value = flag(raw)
+  return value === undefined ? { ok: false, must: 'be true or false' } : { ok: true, value }
 }
 
 function atLeast(least: number): string {

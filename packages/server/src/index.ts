@@ -9,6 +9,7 @@ export {
 } from './admin-routes.ts'
 export { ADMIN_SOCKET, type AdminOptions, type AdminSocket, openAdminSocket } from './admin-socket.ts'
 export { type CreatedApiKey, createApiKey } from './auth-api-keys.ts'
+export { authenticationOf } from './auth-config.ts'
 export type {
   AccessRule,
   ApiKey,
