@@ -8,7 +8,14 @@ export interface OpenMode {
   /** What the mode promises, as a phrase for the person who starts the server. */
   readonly promise: string
   readonly usesDataDir: boolean
-  open(dataDir: string, hooks: StorageHooks): Promise<StreamStorage | FileStore>
+  open(options: OpenOptions): Promise<StreamStorage | FileStore>
+}
+
+/** What a mode is opened with. */
+export interface OpenOptions extends StorageHooks {
+  readonly dataDir: string
+  /** Bytes of all streams in memory mode; in file modes bytes not yet in blocks. */
+  readonly maxMemoryBytes: number | undefined
 }
 
 /** What a store tells the person who runs it. */
@@ -24,11 +31,15 @@ const MEMORY: OpenMode = {
   name: 'memory',
   promise: 'in memory only: everything is lost when this process ends',
   usesDataDir: false,
-  open: () => Promise.resolve(memoryStorage()),
+  open: ({ maxMemoryBytes }) =>
+    Promise.resolve(memoryStorage(maxMemoryBytes === undefined ? {} : { maxBytes: maxMemoryBytes })),
 }
 
 function fileMode(durability: Durability, promise: string): OpenMode {
-  const open: OpenMode['open'] = (dataDir, hooks) => fileStorage({ dataDir, durability, ...hooks })
+  const open: OpenMode['open'] = ({ maxMemoryBytes, ...options }) => {
+    const limits = maxMemoryBytes === undefined ? {} : { maxTailBytes: maxMemoryBytes }
+    return fileStorage({ durability, limits, ...options })
+  }
   return { name: durability, promise, usesDataDir: true, open }
 }
 

@@ -24,6 +24,7 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 const seconds = (least: number): ValueKind => ({ kind: 'duration', leastMs: least * 1000 })
+const wait: ValueKind = { kind: 'duration', leastMs: 1 }
 const size: ValueKind = { kind: 'bytes', least: 1 }
 const count = (least: number): ValueKind => ({ kind: 'count', least })
 const text: ValueKind = { kind: 'text' }
@@ -58,7 +59,7 @@ const SERVER: readonly ConfigKey[] = [
   },
   {
     name: 'server.long_poll_timeout_secs',
-    kind: seconds(1),
+    kind: wait,
     about: 'How long a long-poll waits for data.',
     legacyOf: 'transport.connection.long_poll_timeout_secs',
   },
@@ -93,7 +94,7 @@ const LIMITS: readonly ConfigKey[] = [
   {
     name: 'limits.max_header_bytes',
     kind: { kind: 'bytes', least: KIB },
-    fallback: 16 * KIB,
+    fallback: 32 * KIB,
     about: 'Bytes of the head of one request.',
   },
   { name: 'limits.max_stream_name_bytes', kind: count(1), fallback: 1024, about: 'Bytes of a stream path.' },
@@ -199,7 +200,7 @@ const TRANSPORT: readonly ConfigKey[] = [
   },
   {
     name: 'transport.connection.long_poll_timeout_secs',
-    kind: seconds(1),
+    kind: wait,
     fallback: 30_000,
     about: 'How long a long-poll waits for data.',
   },

@@ -60,6 +60,9 @@ function valuesOf(section: readonly string[], node: AST.TOMLKeyValue): readonly 
 
 const PREFIX = 'DS_'
 
+/** The variable that names the profile. */
+export const PROFILE_VARIABLE = 'DS_PROFILE'
+
 /** Names of the first versions, and what they are called now. */
 const OLD_VARIABLES: ReadonlyMap<string, string> = new Map([
   ['PORT', 'DS_SERVER__PORT'],
@@ -76,11 +79,11 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
   const collected = new Collected('environment')
   const byVariable = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]))
   for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith(PREFIX) || text === undefined) continue
+    if (!variable.startsWith(PREFIX) || variable === PROFILE_VARIABLE || text === undefined) continue
     const key = byVariable.get(variable)
     if (key === undefined)
       collected.problems.push(
-        `There is no variable ${variable}.${suggestion(variable, [...byVariable.keys()])}`,
+        `There is no variable ${variable}.${suggestion(variable, [PROFILE_VARIABLE, ...byVariable.keys()])}`,
       )
     else collected.add(key, text, variable, variable)
   }

@@ -40,7 +40,7 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
     case 'duration':
       return judge(
         duration(raw, kind.leastMs),
-        `be a duration such as 30 (seconds), 400ms or 5m${atLeast(kind.leastMs / 1000)}`,
+        `be a duration such as 30 (seconds), 400ms or 5m${kind.leastMs % 1000 === 0 ? atLeast(kind.leastMs / 1000) : `, at least ${kind.leastMs}ms`}`,
       )
     case 'bytes':
       return judge(
@@ -170,4 +170,14 @@ export function parseAddress(text: string): { readonly host: string; readonly po
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   return host === undefined || port > 65_535 ? undefined : { host, port }
+}
+
+/** An address as it is written, with another host, another port, or both. */
+export function withAddress(
+  address: ConfigValue | undefined,
+  { host, port }: { readonly host?: string; readonly port?: number },
+): string {
+  const start = parseAddress(String(address)) ?? { host: '127.0.0.1', port: 0 }
+  const name = host ?? start.host
+  return `${name.includes(':') ? `[${name}]` : name}:${port ?? start.port}`
 }

@@ -9,6 +9,7 @@ export {
 } from './admin-routes.ts'
 export { ADMIN_SOCKET, type AdminOptions, type AdminSocket, openAdminSocket } from './admin-socket.ts'
 export type { ConfigKey } from './config-keys.ts'
+export { type ConfiguredOptions, serverOptionsOf } from './config-options.ts'
 export type { EffectiveValue } from './config-resolve.ts'
 export type { ConfigValue, RawValue, ValueKind } from './config-value.ts'
 export { createHandler, type MillraceHandler } from './create-handler.ts'

@@ -77,8 +77,14 @@ function atLeast(least: number, name: string, value: number): number {
   throw new RangeError(`${name} must be a number of at least ${least}, not ${value}`)
 }
 
-const ORIGIN = /^(?:https?:\/\/[^/\s]+|null)$/i
-const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+/** What a value that is written as text has to look like. */
+export const ORIGIN: RegExp = /^(?:https?:\/\/[^/\s]+|null)$/i
+/** A name or an address in brackets. */
+export const HOST: RegExp = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+/** Scheme and authority. */
+export const PUBLIC_URL: RegExp = /^https?:\/\/[^/\s?#]+\/?$/i
+/** Plain segments, or nothing. */
+export const BASE_PATH: RegExp = /^(?:\/[A-Za-z0-9._~-]+)*\/?$/
 
 function checked(form: RegExp, names: '*' | readonly string[], rule: string): '*' | readonly string[] {
   const wrong = names === '*' ? undefined : names.find((name) => !form.test(name))
@@ -87,14 +93,14 @@ function checked(form: RegExp, names: '*' | readonly string[], rule: string): '*
 }
 
 function publicUrl(url: string): string {
-  if (/^https?:\/\/[^/\s?#]+\/?$/i.test(url)) return url.replace(/\/$/, '')
+  if (PUBLIC_URL.test(url)) return url.replace(/\/$/, '')
   throw new RangeError(
     `The public URL is a scheme and a host, such as https://streams.example.com, not ${url}.`,
   )
 }
 
 function streamRoot(basePath: string): string {
-  if (!/^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(basePath)) {
+  if (!BASE_PATH.test(basePath)) {
     throw new RangeError(`streamBasePath must be a plain URL path such as /v1/stream, not ${basePath}`)
   }
   return basePath.endsWith('/') ? basePath : `${basePath}/`
