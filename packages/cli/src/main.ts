@@ -4,6 +4,7 @@ import { ConfigError } from '@millrace/server'
 import { Command } from 'commander'
 import { addBackupCommand } from './backup-command.ts'
 import { coloursFor } from './colours.ts'
+import { addConfigCommand } from './config-command.ts'
 import { addInspectCommand } from './inspect-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
 import { serve } from './serve.ts'
@@ -45,6 +46,7 @@ addServeFlags(program.command('dev').description('run a server in memory, for tr
   async (flags: ServeFlags) => serve(await devConfig(flags)),
 )
 
+addConfigCommand(program)
 addBackupCommand(program)
 addRestoreCommand(program)
 addVerifyCommand(program)

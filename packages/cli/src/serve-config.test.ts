@@ -72,12 +72,8 @@ describe('serve', () => {
   })
 
   test('says what was given and has no effect', async () => {
-    const environment = {
-      DS_STORAGE__MODE: 'memory',
-      DS_STORAGE__ACID_SHARD_COUNT: '4',
-      STORAGE_MODE: 'acid',
-    }
-    const server = await start(['serve', '--port', '0'], {}, environment)
+    const environment = { DS_STORAGE__ACID_SHARD_COUNT: '4', STORAGE_MODE: 'acid' }
+    const server = await start(['serve', '--port', '0', '--storage', 'memory'], {}, environment)
     const { stderr } = await server.stop()
 
     expect(stderr).toContain('STORAGE_MODE has no effect: it is called DS_STORAGE__MODE now.')

@@ -41,7 +41,7 @@ const SERVER: readonly ConfigKey[] = [
   {
     name: 'server.port',
     kind: { kind: 'port' },
-    about: 'Port to listen on, on loopback.',
+    about: 'Port to listen on.',
     legacyOf: 'server.bind_address',
   },
   { name: 'server.public_url', kind: text, about: 'Scheme and host of the URLs in Location headers.' },

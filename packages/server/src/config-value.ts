@@ -34,7 +34,7 @@ export type Judged =
 export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
   switch (kind.kind) {
     case 'address':
-      return judge(typeof raw === 'string' && isAddress(raw) && raw, 'be an address such as 127.0.0.1:4437')
+      return judge(textThat(isAddress, raw), 'be an address such as 127.0.0.1:4437')
     case 'port':
       return judge(wholeNumber(raw, 0, 65_535), 'be a port from 0 to 65535')
     case 'duration':
@@ -52,7 +52,10 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
     case 'flag':
       return judge(flag(raw), 'be true or false')
     case 'text':
-      return judge(typeof raw === 'string' && raw !== '' && raw, 'be a text that is not empty')
+      return judge(
+        textThat((text) => text !== '', raw),
+        'be a text that is not empty',
+      )
     case 'choice':
       return judge(choice(raw, kind.of), `be one of ${kind.of.join(', ')}`)
     case 'list':
@@ -63,8 +66,12 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
   }
 }
 
-function judge(value: ConfigValue | undefined | false, must: string): Judged {
-  return value === undefined || value === false ? { ok: false, must } : { ok: true, value }
+function judge(value: ConfigValue | undefined, must: string): Judged {
+  return value === undefined ? { ok: false, must } : { ok: true, value }
+}
+
+function textThat(fits: (text: string) => boolean, raw: RawValue): string | undefined {
+  return typeof raw === 'string' && fits(raw) ? raw : undefined
 }
 
 function atLeast(least: number): string {
@@ -75,7 +82,7 @@ function judgeCount(least: number, rule: CountRule | undefined, raw: RawValue): 
   const number = wholeNumber(raw, least, Number.MAX_SAFE_INTEGER)
   if (rule === undefined) return judge(number, `be a whole number, at least ${least}`)
   const isPower = number !== undefined && number <= 256 && Number.isInteger(Math.log2(number))
-  return judge(isPower && number, 'be a power of two from 1 to 256')
+  return judge(isPower ? number : undefined, 'be a power of two from 1 to 256')
 }
 
 function wholeNumber(raw: RawValue, least: number, most: number): number | undefined {

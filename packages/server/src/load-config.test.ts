@@ -94,6 +94,13 @@ describe('layers', () => {
     expect((await problemsOf({ overrides: files })).join()).toContain('has no place with')
   })
 
+  it('can switch off what an earlier one has switched on', async () => {
+    await write('default', '[admin]\nenabled = true\n[proxy]\nenabled = true\n')
+    await write('local', '[admin]\nenabled = false\n')
+    const config = await load({ environment: { DS_PROXY__ENABLED: 'false' } })
+    expect([config.get('admin.enabled'), config.get('proxy.enabled')]).toEqual([false, false])
+  })
+
   it('say what has no effect here, and what the first names are called now', async () => {
     const environment = { DS_STORAGE__ACID_SHARD_COUNT: '16', STORAGE_MODE: 'acid' }
     const { notes } = await load({ environment })
