@@ -22,6 +22,7 @@ export interface ServeFlags {
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly tlsClientCa?: string
+  readonly logLevel?: string
 }
 
 function port(text: string): number {
@@ -68,6 +69,7 @@ export function addServeFlags(command: Command): Command {
     .option('--tls-cert <file>', 'certificate chain in PEM: serve over TLS, with HTTP/2')
     .option('--tls-key <file>', 'private key of the certificate, in PEM')
     .option('--tls-client-ca <file>', 'let in only clients with a certificate of these authorities, in PEM')
+    .option('--log-level <level>', 'off, error, warn, info, debug (every request) (default: info)')
 }
 
 /** Adds the flags that choose what is loaded, and where streams are kept. */
@@ -92,6 +94,7 @@ const FLAGS: ReadonlyMap<string, string> = new Map([
   ['transport.tls.key_path', '--tls-key'],
   ['transport.tls.client_ca_path', '--tls-client-ca'],
   ['transport.mode', '--tls-cert'],
+  ['observability.rust_log', '--log-level'],
 ])
 
 /** Flags as overrides; messages about them name the flag. */
@@ -110,6 +113,7 @@ function toOverrides(flags: ServeFlags): LoadConfigOptions {
     ['transport.tls.cert_path', flags.tlsCert],
     ['transport.tls.key_path', flags.tlsKey],
     ['transport.tls.client_ca_path', flags.tlsClientCa],
+    ['observability.rust_log', flags.logLevel],
   ]
   const overrides: Record<string, RawValue> = {}
   for (const [key, value] of given) if (value !== undefined) overrides[key] = value

@@ -3,6 +3,7 @@ import {
   type ConfiguredOptions,
   createServer,
   type LoadedConfig,
+  logLevelOf,
   type MillraceServer,
   serverOptionsOf,
   TlsFileError,
@@ -18,6 +19,7 @@ import {
 } from '@millrace/storage-file'
 import { withAdminSocket } from './admin.ts'
 import { coloursFor } from './colours.ts'
+import { type Log, logAt } from './log.ts'
 import { findMode, type OpenMode, type StorageHooks } from './storage-mode.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -35,16 +37,17 @@ export async function serveMode(config: LoadedConfig, mode: OpenMode): Promise<v
     options: serverOptionsOf(config),
     dataDir: String(config.get('storage.data_dir')),
     maxMemoryBytes: sizeOf(config, 'limits.max_memory_bytes'),
+    log: logAt(logLevelOf(config)),
   }
-  const { yellow } = coloursFor(process.stderr)
-  for (const note of config.notes) console.error(yellow(note))
-  const server = await start(settings, mode)
+  const { log, options } = settings
+  for (const note of config.notes) log.warn(note)
+  let server: MillraceServer | undefined
+  reloadOnSignal(() => server?.reloadTls(), settings)
+  server = await start(settings, mode)
   stopOnSignal(server)
-  console.log(greeting(server, config, settings, mode))
-  if (!isLoopback(settings.options.host)) {
-    console.error(
-      yellow('Anybody who can reach this address can read and write: there is no authentication.'),
-    )
+  log.info(greeting(server, config, settings, mode))
+  if (!isLoopback(options.host)) {
+    log.warn('Anybody who can reach this address can read and write: there is no authentication.')
   }
 }
 
@@ -54,6 +57,7 @@ interface Settings {
   /** Directory of the file modes. */
   readonly dataDir: string
   readonly maxMemoryBytes: number | undefined
+  readonly log: Log
 }
 
 function sizeOf(config: LoadedConfig, key: string): number | undefined {
@@ -62,31 +66,33 @@ function sizeOf(config: LoadedConfig, key: string): number | undefined {
 }
 
 async function start(settings: Settings, mode: OpenMode): Promise<MillraceServer> {
-  const { options, dataDir, maxMemoryBytes } = settings
+  const { options, dataDir, maxMemoryBytes, log } = settings
+  const onError = (error: unknown): void => log.error(error)
   try {
-    const storage = await mode.open({ dataDir, maxMemoryBytes, ...hooks })
-    const server = await createServer({ ...options, storage })
-    return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, dataDir) : server
+    const storage = await mode.open({ dataDir, maxMemoryBytes, ...hooksOf(log) })
+    const onAnswered = log.request && { onAnswered: log.request }
+    const server = await createServer({ ...options, storage, onError, ...onAnswered })
+    return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, dataDir, log) : server
   } catch (error) {
     throw explain(error, settings)
   }
 }
 
-/** What recovery did is worth a line only if there was something to recover. */
-const hooks: StorageHooks = {
-  onRecovered({ isClean, replayedRecords, cutBytes }) {
-    if (isClean) return
-    const cut = cutBytes === 0 ? '' : ` ${cutBytes} bytes that were never acknowledged were cut off.`
-    console.log(
-      `Recovered: ${replayedRecords} writes replayed from the journal.${cut} Nothing acknowledged was lost.`,
-    )
-  },
-  onPoisoned(error) {
-    console.error(error)
-    console.error(
-      'A write to the data directory failed. Reads go on; writes are refused until the next start.',
-    )
-  },
+function hooksOf(log: Log): StorageHooks {
+  return {
+    // What recovery did is worth a line only if there was something to recover.
+    onRecovered({ isClean, replayedRecords, cutBytes }) {
+      if (isClean) return
+      const cut = cutBytes === 0 ? '' : ` ${cutBytes} bytes that were never acknowledged were cut off.`
+      log.info(
+        `Recovered: ${replayedRecords} writes replayed from the journal.${cut} Nothing acknowledged was lost.`,
+      )
+    },
+    onPoisoned(error) {
+      log.error(error)
+      log.error('A write to the data directory failed. Reads go on; writes are refused until the next start.')
+    },
+  }
 }
 
 /** Failures of a data directory that say themselves what to do. */
@@ -187,4 +193,24 @@ function stopOnSignal(server: MillraceServer): void {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+}
+
+/** SIGHUP reads the certificate again; it ends no server, whatever comes of it. */
+function reloadOnSignal(reload: () => Promise<void> | undefined, { options, log }: Settings): void {
+  const { tls } = options
+  process.on('SIGHUP', () => {
+    const reloading = tls && reload()
+    if (reloading === undefined) {
+      const why = tls === undefined ? 'this server has no certificate' : 'this server is still starting'
+      log.info(`SIGHUP: there is nothing to read again, because ${why}.`)
+      return
+    }
+    reloading.then(
+      () => log.info(`SIGHUP: new connections get the certificate in ${tls?.certPath} as it is now.`),
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        log.error(`SIGHUP: the certificate stays as it was. ${why}`)
+      },
+    )
+  })
 }

@@ -284,8 +284,18 @@ const PROXY: readonly ConfigKey[] = [
 ]
 
 const OBSERVABILITY: readonly ConfigKey[] = [
-  { name: 'observability.rust_log', kind: text, fallback: 'info', about: 'Log level; RUST_LOG beats it.' },
-  { name: 'log.rust_log', kind: text, about: 'Log level.', legacyOf: 'observability.rust_log' },
+  {
+    name: 'observability.rust_log',
+    kind: { kind: 'log' },
+    fallback: 'info',
+    about: 'What is printed: off, error, warn, info, debug (every request) or trace; RUST_LOG beats it.',
+  },
+  {
+    name: 'log.rust_log',
+    kind: { kind: 'log' },
+    about: 'What is printed.',
+    legacyOf: 'observability.rust_log',
+  },
 ]
 
 /** All keys, in the order they are printed. */

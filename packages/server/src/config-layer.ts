@@ -3,6 +3,7 @@ import { distance } from 'fastest-levenshtein'
 import { type AST, getStaticTOMLValue, parseTOML } from 'toml-eslint-parser'
 import { CONFIG_KEYS, type ConfigKey, findKey, variableOf } from './config-keys.ts'
 import { type ConfigValue, judgeValue, type RawValue } from './config-value.ts'
+import { logLevelIn } from './log-level.ts'
 
 /** A value and the place that gives it, such as `config/local.toml line 3` or `DS_SERVER__PORT`. */
 export interface GivenValue {
@@ -86,6 +87,11 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
         `There is no variable ${variable}.${suggestion(variable, [PROFILE_VARIABLE, ...byVariable.keys()])}`,
       )
     else collected.add(key, text, variable, variable)
+  }
+  // Other programs read it, too: what it says about those, or wrongly, is none of ours.
+  const level = logLevelIn(environment.RUST_LOG ?? '')
+  if (level !== undefined) {
+    collected.given.set('observability.rust_log', { value: level, place: 'RUST_LOG' })
   }
   return collected
 }

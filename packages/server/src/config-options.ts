@@ -54,6 +54,7 @@ function httpSection(config: LoadedConfig): Partial<ConfiguredOptions> {
     allowedOrigins: anyOr(listOf(config, 'http.cors_origins')),
     allowedHosts: anyOr(listOf(config, 'http.allowed_hosts')),
     streamBasePath: textOf(config, 'http.stream_base_path'),
+    ...(config.get('admin.enabled') === true && { adminBasePath: textOf(config, 'admin.base_path') }),
   }
 }
 

@@ -3,7 +3,7 @@ import { CONFIG_KEYS, type ConfigKey, findKey } from './config-keys.ts'
 import type { ConfigLayer, GivenValue } from './config-layer.ts'
 import { isProduction } from './config-profiles.ts'
 import { type ConfigValue, withAddress } from './config-value.ts'
-import { BASE_PATH, HOST, ORIGIN, PUBLIC_URL } from './options.ts'
+import { ADMIN_PATH, BASE_PATH, HOST, ORIGIN, PUBLIC_URL } from './options.ts'
 
 /** A key's value and where it comes from; `undefined` where nothing is given and nothing holds by itself. */
 export interface EffectiveValue {
@@ -185,7 +185,7 @@ const CONTRADICTIONS: readonly Contradiction[] = [
   {
     blames: 'admin.base_path',
     says: 'admin.base_path must be a plain URL path such as /admin, not {}.',
-    isThere: ({ at }) => !/^(?:\/[A-Za-z0-9._~-]+)+$/.test(String(at('admin.base_path'))),
+    isThere: ({ at }) => !ADMIN_PATH.test(String(at('admin.base_path'))),
   },
   {
     blames: 'admin.base_path',

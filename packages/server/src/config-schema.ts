@@ -62,6 +62,7 @@ function kindSchema(kind: ValueKind): Schema {
     case 'list':
       return { type: 'array', items: { type: 'string', minLength: 1, ...(kind.of && { enum: kind.of }) } }
     case 'address':
+    case 'log':
     case 'text':
       return { type: 'string', minLength: 1 }
   }

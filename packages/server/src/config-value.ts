@@ -1,4 +1,5 @@
 /** Kinds of configuration values: how each is written in TOML and in the environment, and what it must be. */
+import { isLogFilter } from './log-level.ts'
 
 /** What a value is and what it must be; messages are made of it. */
 export type ValueKind =
@@ -12,6 +13,8 @@ export type ValueKind =
   | { readonly kind: 'count'; readonly least: number; readonly rule?: CountRule }
   | { readonly kind: 'flag' }
   | { readonly kind: 'text' }
+  /** A log level, or filters of them. */
+  | { readonly kind: 'log' }
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   /** An array of strings; in the environment separated by commas. */
   | { readonly kind: 'list'; readonly of?: readonly string[] }
@@ -56,6 +59,8 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
         textThat((text) => text !== '', raw),
         'be a text that is not empty',
       )
+    case 'log':
+      return judge(textThat(isLogFilter, raw), 'be off, error, warn, info, debug or trace')
     case 'choice':
       return judge(choice(raw, kind.of), `be one of ${kind.of.join(', ')}`)
     case 'list':
