@@ -20,7 +20,7 @@ import {
 import { withAdminSocket } from './admin.ts'
 import { coloursFor } from './colours.ts'
 import { type Log, logAt } from './log.ts'
-import { findMode, type OpenMode, type StorageHooks } from './storage-mode.ts'
+import { findMode, type OpenMode, openOptionsOf, type StorageHooks } from './storage-mode.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Runs a server until it is told to stop by SIGINT or SIGTERM. */
@@ -35,8 +35,7 @@ export async function serve(config: LoadedConfig): Promise<void> {
 export async function serveMode(config: LoadedConfig, mode: OpenMode): Promise<void> {
   const settings: Settings = {
     options: serverOptionsOf(config),
-    dataDir: String(config.get('storage.data_dir')),
-    maxMemoryBytes: sizeOf(config, 'limits.max_memory_bytes'),
+    ...openOptionsOf(config),
     log: logAt(logLevelOf(config)),
   }
   const { log, options } = settings
@@ -58,11 +57,6 @@ interface Settings {
   readonly dataDir: string
   readonly maxMemoryBytes: number | undefined
   readonly log: Log
-}
-
-function sizeOf(config: LoadedConfig, key: string): number | undefined {
-  const value = config.get(key)
-  return value === undefined ? undefined : Number(value)
 }
 
 async function start(settings: Settings, mode: OpenMode): Promise<MillraceServer> {

@@ -1,5 +1,5 @@
 /** Storage modes by name: what each promises, and how it is opened. */
-import { memoryStorage, type StreamStorage } from '@millrace/server'
+import { type LoadedConfig, memoryStorage, type StreamStorage } from '@millrace/server'
 import { type Durability, type FileStore, fileStorage, type RecoveryReport } from '@millrace/storage-file'
 
 /** A mode that can be opened. */
@@ -22,6 +22,15 @@ export interface OpenOptions extends StorageHooks {
 export interface StorageHooks {
   onRecovered(report: RecoveryReport): void
   onPoisoned(error: unknown): void
+}
+
+/** What the configuration says about opening a store. */
+export function openOptionsOf(config: LoadedConfig): Omit<OpenOptions, keyof StorageHooks> {
+  const maxMemoryBytes = config.get('limits.max_memory_bytes')
+  return {
+    dataDir: String(config.get('storage.data_dir')),
+    maxMemoryBytes: maxMemoryBytes === undefined ? undefined : Number(maxMemoryBytes),
+  }
 }
 
 /** Modes a user may ask for. */
