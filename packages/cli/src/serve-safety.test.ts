@@ -66,7 +66,7 @@ test('R-343: a server does not listen for others before somebody has decided who
   const { code, stderr } = await shell(command)
 
   expect(code).toBe(1)
-  expect(stderr).toMatch(/^Others can reach 0\.0\.0\.0: .*--auth none/)
+  expect(stderr).toMatch(/^--host: Others can reach 0\.0\.0\.0: .*--auth none/)
   expect(stderr).not.toMatch(/^\s+at /m)
 })
 

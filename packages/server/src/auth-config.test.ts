@@ -35,6 +35,8 @@ describe('authenticationOf', () => {
   it.each<[string, Given, Authentication | undefined]>([
     ['nothing', {}, undefined],
     ['none', { 'auth.mode': 'none' }, 'none'],
+    ['none, for others to reach', { 'auth.mode': 'none', 'server.bind_address': '0.0.0.0:1' }, 'none'],
+    ['nothing, on loopback', { 'server.bind_address': '[::1]:1' }, undefined],
     [
       'tokens and rules',
       {
@@ -102,6 +104,7 @@ describe('authenticationOf', () => {
     ['API keys without a file', { 'auth.mode': 'keys' }, 'with keys needs auth.api_keys_file'],
     ['a header without proxies', { 'auth.mode': 'header' }, 'proxy.trusted_proxies must name'],
     ['a header without TLS', { ...PROXY, ...HEADER }, 'proxy.identity.require_tls needs client certificates'],
+    ['nothing, for others to reach', { 'server.bind_address': '0.0.0.0:1' }, 'Others can reach 0.0.0.0'],
     ['none and a header', { ...PROXY, ...HEADER, 'auth.mode': 'none' }, 'auth.mode is none, or'],
   ])('%s is a problem', async (_, given, expected) => {
     expect((await problemsOf(given)).join('\n')).toContain(expected)

@@ -1,4 +1,6 @@
 /** Authentication as a configuration describes it. */
+
+import { openDoor } from './auth-door.ts'
 import type {
   Authentication,
   AuthenticationOptions,
@@ -8,6 +10,7 @@ import type {
   TrustedHeaderOptions,
 } from './auth-options.ts'
 import type { EffectiveValue } from './config-resolve.ts'
+import { parseAddress } from './config-value.ts'
 import { ConfigError, type LoadedConfig } from './load-config.ts'
 
 /** What keys belong to a mode: given without it they would protect nothing. */
@@ -19,7 +22,7 @@ const KEYS_OF_MODE: readonly (readonly [mode: string, prefix: string])[] = [
 
 /**
  * The `authentication` of a configuration; `undefined` if it says nothing about it. Throws `ConfigError` with
- * everything that is missing or has no effect.
+ * everything that is missing or has no effect, also where others could reach a server that nobody has decided about.
  */
 export function authenticationOf(config: LoadedConfig): Authentication | undefined {
   const reading = new Reading(config)
@@ -39,9 +42,12 @@ export function authenticationOf(config: LoadedConfig): Authentication | undefin
     ...(modes.has('header') && { trustedHeader: trustedHeaderOf(reading) }),
     ...reading.optional('auth.rules_file', (file) => ({ rules: { file } })),
   }
+  const authentication = modes.size === 0 ? undefined : modes.has('none') ? 'none' : options
+  const { host } = parseAddress(String(config.get('server.bind_address'))) ?? {}
+  const open = host === undefined ? undefined : openDoor(host, authentication)
+  if (open !== undefined) reading.complainAt('server.bind_address', open)
   reading.finish()
-  if (modes.size === 0) return undefined
-  return modes.has('none') ? 'none' : options
+  return authentication
 }
 
 function jwtOf(reading: Reading): JwtOptions {
@@ -135,7 +141,11 @@ class Reading {
   }
 
   complain(name: string, why: string): void {
-    const sentence = `${this.#placeOf(name)}: ${name} ${why}.`
+    this.complainAt(name, `${name} ${why}.`)
+  }
+
+  complainAt(name: string, what: string): void {
+    const sentence = `${this.#placeOf(name)}: ${what}`
     if (!this.#problems.includes(sentence)) this.#problems.push(sentence)
   }
 

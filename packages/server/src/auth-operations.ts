@@ -8,13 +8,20 @@ import {
 } from '@millrace/protocol'
 import type { Identity } from './auth-guard.ts'
 import type { Operation } from './auth-options.ts'
-import { permits } from './auth-scopes.ts'
+import { permits, permitsEverywhere } from './auth-scopes.ts'
 
 /** Why somebody may not do something with a stream; `undefined` if they may. */
 export function refusalOf(identity: Identity, operation: Operation, path: StreamPath): Rejection | undefined {
   if (permits(identity.grants, operation, path, identity.subject)) return undefined
   if (identity.isAnonymous) return NEEDS_CREDENTIALS
   return { kind: 'forbidden', detail: `These credentials do not permit ${operation} on this path.` }
+}
+
+/** Why somebody may not see what concerns the whole server: that takes `admin` on every path. */
+export function refusalOfAdministration(identity: Identity): Rejection | undefined {
+  if (permitsEverywhere(identity.grants, 'admin')) return undefined
+  if (identity.isAnonymous) return NEEDS_CREDENTIALS
+  return { kind: 'forbidden', detail: 'These credentials do not permit admin on all paths.' }
 }
 
 /** What is said to whoever sent no credentials. */

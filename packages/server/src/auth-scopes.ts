@@ -75,3 +75,11 @@ export function permits(
       operations.has(operation) && patterns.some((pattern) => matchesPattern(pattern, path, subject)),
   )
 }
+
+/** Whether one of the grants permits an operation on every stream there can be. */
+export function permitsEverywhere(grants: readonly Grant[], operation: Operation): boolean {
+  return grants.some(
+    ({ operations, patterns }) =>
+      operations.has(operation) && patterns.some(({ segments, isOpen }) => isOpen && segments.length === 0),
+  )
+}

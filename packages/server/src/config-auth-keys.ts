@@ -14,6 +14,16 @@ export const AUTH_KEYS: readonly ConfigKey[] = [
       'How it is known who asks: none (everybody may do everything), or any of jwt, keys (API keys) and header (a trusted proxy). Other addresses than loopback need a choice.',
   },
   {
+    name: 'auth.api_keys_file',
+    kind: text,
+    about: 'JSON file of the API keys, {"keys": [{"id", "hash", "scopes"}]}; read again when it changes.',
+  },
+  {
+    name: 'auth.rules_file',
+    kind: text,
+    about: 'JSON file of the rules, {"rules": [{"who", "paths", "operations"}]}; read again when it changes.',
+  },
+  {
     name: 'auth.jwt.jwks_url',
     kind: text,
     about: 'URL of the public keys (JWKS) that tokens are checked with.',
@@ -45,16 +55,6 @@ export const AUTH_KEYS: readonly ConfigKey[] = [
     kind: { kind: 'duration', leastMs: 0 },
     fallback: 5000,
     about: 'How far the clocks of issuer and server may differ.',
-  },
-  {
-    name: 'auth.api_keys_file',
-    kind: text,
-    about: 'JSON file of the API keys, {"keys": [{"id", "hash", "scopes"}]}; read again when it changes.',
-  },
-  {
-    name: 'auth.rules_file',
-    kind: text,
-    about: 'JSON file of the rules, {"rules": [{"who", "paths", "operations"}]}; read again when it changes.',
   },
   {
     name: 'auth.header.scopes_header',

@@ -1,6 +1,7 @@
 /** Standalone: a handler with a listening socket, on Node or on Bun. */
 import type { EngineStatistics, StreamStorage } from '@millrace/engine'
 import { isLoopbackName } from './access-rules.ts'
+import { openDoor } from './auth-door.ts'
 import { listenOnBun } from './bun-listener.ts'
 import { createHandler, type MillraceHandler } from './create-handler.ts'
 import type { Listener } from './listener.ts'
@@ -97,12 +98,8 @@ async function handlerFor(
 
 /** Whoever opens a server to the network says who may use it. */
 function refuseOpenDoor(host: string, { authentication }: ServerOptions): void {
-  if (authentication === undefined && !isLoopbackName(inUrl(host))) {
-    throw new RangeError(
-      `Others can reach ${host}: set authentication (auth.mode) to say who may use this server, ` +
-        "or to 'none' (--auth none) to let everybody read and write. Or listen on 127.0.0.1.",
-    )
-  }
+  const open = openDoor(host, authentication)
+  if (open !== undefined) throw new RangeError(open)
   if ('Bun' in globalThis && typeof authentication === 'object' && authentication.trustedHeader) {
     throw new RangeError(
       'A trusted header needs the address of the proxy, which Bun does not tell: use Node.',

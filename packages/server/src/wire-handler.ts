@@ -14,9 +14,10 @@ import {
 } from '@millrace/protocol'
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
 import type { Guard, Identity } from './auth-guard.ts'
-import { NEEDS_CREDENTIALS, refusalOfRequest } from './auth-operations.ts'
-import type { HandlerSettings } from './options.ts'
+import { NEEDS_CREDENTIALS, refusalOfAdministration, refusalOfRequest } from './auth-operations.ts'
+import type { AnsweredRequest, HandlerSettings } from './options.ts'
 import { RateLimit } from './rate-limit.ts'
+import { serveListing } from './stream-listing.ts'
 import { type RouteContext, refuse, serveStream } from './stream-routes.ts'
 
 /** Answers every request; never throws. */
@@ -43,7 +44,7 @@ export function createWireHandler(context: WireContext): WireHandler {
   const access = new AccessRules(settings.allowedOrigins, settings.allowedHosts)
   const rate = settings.maxRequestsPerSecond
   const limit = rate === undefined ? undefined : new RateLimit(rate, () => performance.now())
-  return async (request) => {
+  const answer: WireHandler = async (request) => {
     // Health checks come from wherever the deployment's probes are, under whatever name, and tell nothing.
     const granted = isHealthPath(request.target) ? access.open : access.judge(request.header)
     let response: WireResponse
@@ -58,6 +59,19 @@ export function createWireHandler(context: WireContext): WireHandler {
       response = respondToFailure(error, context.routes()?.engine.refusesWrites())
     }
     return finish(request, response, granted.headers)
+  }
+  return settings.onAnswered === undefined ? answer : observed(answer, settings.onAnswered)
+}
+
+/** The same, telling of every answer. The query is left out: it may hold what is nobody's business. */
+function observed(answer: WireHandler, onAnswered: (answered: AnsweredRequest) => void): WireHandler {
+  return async (request) => {
+    const startedMs = performance.now()
+    const response = await answer(request)
+    const { method, target } = request
+    const [path = ''] = target.split('?', 1)
+    onAnswered({ method, path, status: response.status, elapsedMs: performance.now() - startedMs })
+    return response
   }
 }
 
@@ -127,9 +141,17 @@ async function route(
   }
   const questionMark = target.indexOf('?')
   const rawPath = questionMark < 0 ? target : target.slice(0, questionMark)
-  const { streamRoot } = context.settings
+  const { streamRoot, adminPath } = context.settings
+  const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
   // Before the streams: where these are at the root, a health check is no stream's name.
   if (HEALTH_PATHS.has(rawPath)) return serveHealth(context, request, rawPath)
+  if (adminPath !== undefined && `${rawPath}/`.startsWith(`${adminPath}/`)) {
+    const refusal = identity && refusalOfAdministration(identity)
+    if (refusal !== undefined) return refuse(refusal)
+    const routes = context.routes()
+    if (routes === undefined) return stillStarting()
+    return serveListing(routes.engine, request, adminPath, rawPath.slice(adminPath.length), query)
+  }
   if (!rawPath.startsWith(streamRoot)) {
     return refuse({ kind: 'route-not-found', detail: `Streams are below ${streamRoot} on this server.` })
   }
@@ -143,10 +165,12 @@ async function route(
   const refusal = identity && refusalOfRequest(identity, request, parsed.path, streamRoot)
   if (refusal !== undefined) return refuse(refusal)
   const routes = context.routes()
-  if (routes === undefined)
-    return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
-  const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
+  if (routes === undefined) return stillStarting()
   return serveStream(routes, { wire: request, path: parsed.path, query, identity })
+}
+
+function stillStarting(): WireResponse {
+  return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
 }
 
 /** Control routes name their error in `error` as well, where clients of these routes look for it (2.6). */
