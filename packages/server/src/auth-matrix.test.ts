@@ -57,6 +57,7 @@ beforeAll(async () => {
   server = await startTestServer({
     longPollTimeoutMs: 5,
     sseReconnectIntervalMs: 1,
+    adminBasePath: '/admin',
     authentication: {
       jwt: { keys: { secret: SECRET } },
       apiKeys: [{ id: 'ci', hash: key.hash, scopes: ['read:orders/*'] }],
@@ -151,6 +152,20 @@ describe('the matrix', () => {
         expect(seen[2]).toEqual(seen[0])
       }
     }
+  })
+
+  it('lists the streams for whoever has admin on all paths, and for nobody else', async () => {
+    const statuses: Record<string, number> = {}
+    for (const [who, fields] of headers) {
+      statuses[who] = (await server.request('GET', '/admin/streams', { headers: fields })).status
+    }
+    const expected = Object.keys(statuses).map((who) => [
+      who,
+      who === 'nobody' ? 401 : who === 'admin only' ? 200 : 403,
+    ])
+    expect(statuses).toEqual(Object.fromEntries(expected))
+    const below = bearer(await secretToken({ scope: 'admin:orders/**' }))
+    expect((await server.request('GET', '/admin/streams', { headers: below })).status).toBe(403)
   })
 
   it('leaves nothing behind when it refuses', async () => {
