@@ -5,7 +5,7 @@ import { Gatekeeper } from './auth-gatekeeper.ts'
 import { JwtVerifier } from './auth-jwt.ts'
 import type { AuthenticationOptions } from './auth-options.ts'
 import { AccessTable, type RuleTable } from './auth-rules.ts'
-import { type Grant, grantsOfClaims } from './auth-scopes.ts'
+import type { Grant } from './auth-scopes.ts'
 
 /** Who asks. */
 export interface Identity {
@@ -97,7 +97,7 @@ export class Guard {
     if (verdict === undefined) return refused('Tokens are not accepted here.')
     switch (verdict.kind) {
       case 'valid':
-        return known(verdict.claims.sub, grantsOfClaims(verdict.claims), verdict.expiresAtMs)
+        return known(verdict.subject, verdict.grants, verdict.expiresAtMs)
       case 'refused':
         return refused(verdict.detail)
       case 'unavailable': {

@@ -5,15 +5,25 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
-  type JWTVerifyResult,
   jwtVerify,
 } from 'jose'
 import { type KeySet, keySetOfFile, RemoteKeySet } from './auth-key-set.ts'
 import type { JwtOptions, TokenAlgorithm } from './auth-options.ts'
+import { type Grant, grantsOfClaims } from './auth-scopes.ts'
+import { TokenCache } from './auth-token-cache.ts'
 
-/** A token's verdict: its claims, why it is refused, or that nobody can say at the moment. */
+/** What a valid token says. */
+export interface ValidToken {
+  readonly kind: 'valid'
+  readonly subject: unknown
+  readonly grants: readonly Grant[]
+  /** With the leeway. */
+  readonly expiresAtMs: number
+}
+
+/** A token's verdict: what it says, why it is refused, or that nobody can tell at the moment. */
 export type JwtVerdict =
-  | { readonly kind: 'valid'; readonly claims: JWTPayload; readonly expiresAtMs: number }
+  | ValidToken
   | { readonly kind: 'refused'; readonly detail: string }
   | { readonly kind: 'unavailable' }
 
@@ -28,12 +38,19 @@ const PUBLIC_ALGORITHMS: readonly TokenAlgorithm[] = ['RS256', 'ES256', 'EdDSA']
 const REFUSED: JwtVerdict = { kind: 'refused', detail: 'The token is not valid.' }
 const EXPIRED: JwtVerdict = { kind: 'refused', detail: 'The token has expired: get a new one.' }
 
+interface CheckedToken {
+  readonly payload: JWTPayload
+  /** The keys among which the right one was. */
+  readonly usedKeys: object
+}
+
 /** Checks tokens against one configuration. */
 export class JwtVerifier {
   readonly #secret: Uint8Array | undefined
   readonly #keySet: KeySet | undefined
   readonly #options: JWTVerifyOptions
   readonly #leewayMs: number
+  readonly #accepted = new TokenCache<ValidToken>(() => Date.now())
 
   /** Throws `RangeError` for options that are unsafe or cannot work. */
   constructor(options: JwtOptions, onError: (error: unknown) => void) {
@@ -65,15 +82,23 @@ export class JwtVerifier {
 
   /** Judges one token. */
   async verify(token: string): Promise<JwtVerdict> {
-    if (token.length > MAX_TOKEN_LENGTH || !this.#hasAllowedAlgorithm(token)) return REFUSED
+    if (token.length > MAX_TOKEN_LENGTH) return REFUSED
+    const keys = this.#secret ?? (await this.#keySet?.current())
+    if (keys === undefined) return { kind: 'unavailable' }
+    const known = this.#accepted.find(token, keys)
+    if (known !== undefined) return known
+    if (!this.#hasAllowedAlgorithm(token)) return REFUSED
     try {
-      const result = this.#secret
-        ? await jwtVerify(token, this.#secret, this.#options)
-        : await this.#verifyWithKeys(token)
-      if (result === undefined) return { kind: 'unavailable' }
-      const { payload } = result
+      const { payload, usedKeys } = await this.#check(token, keys)
       const expiresAtMs = (payload.exp ?? 0) * 1000 + this.#leewayMs
-      return { kind: 'valid', claims: payload, expiresAtMs }
+      const verdict: ValidToken = {
+        kind: 'valid',
+        subject: payload.sub,
+        grants: grantsOfClaims(payload),
+        expiresAtMs,
+      }
+      this.#accepted.add(token, usedKeys, verdict, expiresAtMs)
+      return verdict
     } catch (error) {
       return toVerdict(error)
     }
@@ -90,30 +115,32 @@ export class JwtVerifier {
     }
   }
 
-  async #verifyWithKeys(token: string): Promise<JWTVerifyResult | undefined> {
-    const keys = await this.#keySet?.current()
-    if (keys === undefined) return undefined
+  async #check(token: string, keys: Uint8Array | JWTVerifyGetKey): Promise<CheckedToken> {
+    if (typeof keys !== 'function') {
+      const { payload } = await jwtVerify(token, keys, this.#options)
+      return { payload, usedKeys: keys }
+    }
     try {
-      return await this.#verifyWith(keys, token)
+      return { payload: await this.#verifyWith(keys, token), usedKeys: keys }
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
       const renewed = await this.#keySet?.renewed()
       if (renewed === undefined || renewed === keys) throw error
-      return this.#verifyWith(renewed, token)
+      return { payload: await this.#verifyWith(renewed, token), usedKeys: renewed }
     }
   }
 
   /** A token that does not say which key is tried with those that suit it. */
-  async #verifyWith(keys: JWTVerifyGetKey, token: string): Promise<JWTVerifyResult> {
+  async #verifyWith(keys: JWTVerifyGetKey, token: string): Promise<JWTPayload> {
     try {
-      return await jwtVerify(token, keys, this.#options)
+      return (await jwtVerify(token, keys, this.#options)).payload
     } catch (error) {
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
       let tries = 0
       for await (const key of error) {
         if (++tries > MAX_TRIES) break
         try {
-          return await jwtVerify(token, key, this.#options)
+          return (await jwtVerify(token, key, this.#options)).payload
         } catch (failure) {
           if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure
         }
