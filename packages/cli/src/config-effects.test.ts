@@ -420,7 +420,8 @@ describe.each(ROWS.map((row) => [row.key, row] as const))('%s', (name, row) => {
     expect(await seen(row, {}, environment)).toEqual(row.withIt)
   })
 
-  test.skipIf(row.without === undefined)('is what makes the difference', async () => {
+  if (row.without === undefined) return
+  test('is what makes the difference', async () => {
     expect(await seen(row, {}, {})).toEqual(row.without)
     expect(row.without).not.toEqual(row.withIt)
   })

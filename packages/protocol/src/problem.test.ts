@@ -70,7 +70,7 @@ const answers: Answers = {
   unauthenticated: [
     { kind: 'unauthenticated', detail, isTokenWrong: true },
     401,
-    'UNAUTHENTICATED',
+    'UNAUTHORIZED',
     ['WWW-Authenticate', 'Bearer realm="millrace", error="invalid_token"'],
   ],
   forbidden: [

@@ -149,7 +149,7 @@ function toChallenge(rejection: Extract<Rejection, { kind: 'unauthenticated' | '
     return problem(403, 'forbidden', 'FORBIDDEN', 'Forbidden', detail, headers)
   }
   const headers = ['WWW-Authenticate', rejection.isTokenWrong ? `${BEARER}, error="invalid_token"` : BEARER]
-  return problem(401, 'unauthenticated', 'UNAUTHENTICATED', 'Unauthenticated', detail, headers)
+  return problem(401, 'unauthorized', 'UNAUTHORIZED', 'Unauthorized', detail, headers)
 }
 
 const BEARER = 'Bearer realm="millrace"'

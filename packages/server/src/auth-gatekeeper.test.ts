@@ -1,5 +1,6 @@
 /** The user in a header: believed from trusted proxies only. */
 import { readFile } from 'node:fs/promises'
+import { connect } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import type { WireRequest } from '@millrace/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -45,6 +46,8 @@ describe('over HTTP', () => {
     expect(await statusFor(server, { 'x-jwt-sub': '' })).toBe(401)
     expect(await statusFor(server, { 'x-jwt-sub': ['alice', 'bob'] })).toBe(401)
     expect(await statusFor(server, { 'x-scopes': 'read:users/alice/*' })).toBe(401)
+    const twice = ['read:users/alice/*', 'read:users/bob/*']
+    expect(await statusFor(server, { 'x-jwt-sub': 'alice', 'x-scopes': twice })).toBe(401)
     const seen = await server.request('GET', TARGET, {
       headers: { 'x-jwt-sub': 'alice', authorization: 'Bearer x' },
     })
@@ -98,10 +101,26 @@ describe('over TLS', () => {
     })
   }
 
+  function statusOverHttp2(server: TestServer, pair: Pair): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const ca = certificates.authority.cert
+      const session = connect(`https://127.0.0.1:${server.port}`, { ca, ...pair })
+      session.on('error', reject)
+      const stream = session.request({ ':path': TARGET, 'x-jwt-sub': 'alice' })
+      stream.on('error', reject)
+      stream.on('response', (headers) => {
+        session.destroy()
+        resolve(headers[':status'] ?? 0)
+      })
+      stream.resume()
+    })
+  }
+
   it('a proxy with a certificate that was verified is believed', async () => {
     const { certPath, keyPath, clientCaPath } = certificates
     const server = await start({}, { tls: { certPath, keyPath, clientCaPath } })
     expect(await status(server, certificates.client)).toBe(404)
+    expect(await statusOverHttp2(server, certificates.client)).toBe(404)
     await expect(status(server)).rejects.toThrow()
   })
 
@@ -109,6 +128,7 @@ describe('over TLS', () => {
     const { certPath, keyPath } = certificates
     const server = await start({}, { tls: { certPath, keyPath } })
     expect(await status(server)).toBe(401)
+    expect(await statusOverHttp2(server, certificates.client)).toBe(401)
     expect(
       await status(server, { cert: await readFile(certPath, 'utf8'), key: await readFile(keyPath, 'utf8') }),
     ).toBe(401)

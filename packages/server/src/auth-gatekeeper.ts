@@ -33,6 +33,7 @@ export class Gatekeeper {
     // Sent twice, the fields arrive joined by a comma: one of them may be the client's own.
     if (subject.includes(',') || subject.length > MAX_SUBJECT_LENGTH) return 'malformed'
     const scopes = this.#scopesHeader === undefined ? undefined : request.header(this.#scopesHeader)
+    if (scopes?.includes(', ') === true) return 'malformed'
     return { subject, grants: scopes === undefined ? [] : parseScopes(scopes) }
   }
 

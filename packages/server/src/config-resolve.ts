@@ -2,7 +2,7 @@
 import { CONFIG_KEYS, type ConfigKey, findKey } from './config-keys.ts'
 import type { ConfigLayer, GivenValue } from './config-layer.ts'
 import { isProduction } from './config-profiles.ts'
-import { type ConfigValue, withAddress } from './config-value.ts'
+import { type ConfigValue, parseAddress, withAddress } from './config-value.ts'
 import { ADMIN_PATH, BASE_PATH, HOST, ORIGIN, PUBLIC_URL } from './options.ts'
 
 /** A key's value and where it comes from; `undefined` where nothing is given and nothing holds by itself. */
@@ -40,7 +40,7 @@ export function resolveConfig(
   for (const key of CONFIG_KEYS) {
     const old = given.get(key.name)
     const now = key.legacyOf === undefined ? undefined : given.get(key.legacyOf)
-    if (old && now)
+    if (old && now && !means(old.value, now.value))
       notes.push(`${old.place}: ${key.name} has no effect, because ${now.place} sets ${key.legacyOf}.`)
   }
   const problems = layers.flatMap((layer) => layer.problems)
@@ -59,10 +59,18 @@ function fromLegacy(
   return { value: withAddress(start, { port: Number(found.value) }), place: found.place }
 }
 
+/** Whether an old name says the same as the new one. */
+function means(old: ConfigValue, now: ConfigValue): boolean {
+  return old === now || old === parseAddress(String(now))?.port
+}
+
 function* noEffects(given: ReadonlyMap<string, GivenValue>): IterableIterator<string> {
-  for (const [name, { place }] of given) {
-    const reason = findKey(name)?.noEffect
-    if (reason !== undefined) yield `${place}: ${name} has no effect here: ${reason}.`
+  for (const [name, { place, value }] of given) {
+    const key = findKey(name)
+    const reason = key?.noEffect
+    // Who writes down what holds anyway misses nothing.
+    if (reason !== undefined && value !== key?.fallback)
+      yield `${place}: ${name} has no effect here: ${reason}.`
   }
 }
 

@@ -110,6 +110,68 @@ describe('layers', () => {
   })
 })
 
+/** Every section and key that the Rust server's own file has, with its defaults. */
+const RUST_FILE = `
+[server]
+bind_address = "0.0.0.0:4437"
+port = 4437
+long_poll_timeout_secs = 30
+sse_reconnect_interval_secs = 60
+[limits]
+max_memory_bytes = 104857600
+max_stream_bytes = 10485760
+max_request_body_bytes = 10485760
+max_storage_jobs = 64
+max_stream_name_bytes = 1024
+max_stream_name_segments = 8
+[http]
+cors_origins = "*"
+allow_wildcard_cors = false
+stream_base_path = "/v1/stream"
+allow_insecure_webhooks = false
+[admin]
+enabled = false
+base_path = "/admin"
+[storage]
+mode = "acid"
+data_dir = "./data/streams"
+acid_shard_count = 16
+acid_backend = "file"
+[transport]
+mode = "http"
+[transport.http]
+versions = ["http1"]
+[transport.connection]
+long_poll_timeout_secs = 30
+sse_reconnect_interval_secs = 60
+[transport.tls]
+min_version = "1.3"
+max_version = "1.3"
+alpn_protocols = ["http/1.1"]
+[proxy]
+enabled = false
+forwarded_headers = "none"
+trusted_proxies = []
+[proxy.identity]
+mode = "none"
+require_tls = true
+[observability]
+rust_log = "info"
+[log]
+rust_log = "info"
+`
+
+it('takes the whole file of the Rust server, and says only what changes for its user', async () => {
+  await write('default', RUST_FILE)
+  const { notes, get } = await load()
+  expect([get('http.cors_origins'), get('limits.max_memory_bytes'), notes.length]).toEqual([
+    ['*'],
+    104_857_600,
+    2,
+  ])
+  expect(notes.filter((note) => /acid_shard_count|acid_backend/.test(note))).toEqual(notes)
+})
+
 describe('mistakes', () => {
   it('are all told at once, with file and line, and with what was probably meant', async () => {
     await write('default', '[server]\nprot = 1\n[storage]\nmode = "disk"\n')

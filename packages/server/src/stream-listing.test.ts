@@ -62,6 +62,8 @@ describe('the listing of streams', () => {
     ['GET', '/admin/streams?limit=1001', 400, 'BAD_REQUEST'],
     ['GET', '/admin/streams?limit=ten', 400, 'BAD_REQUEST'],
     ['GET', '/admin/streams?after=../x', 400, 'BAD_REQUEST'],
+    ['GET', '/admin/streams?prefix=%C3%A4', 400, 'BAD_REQUEST'],
+    ['GET', `/admin/streams?prefix=${'a'.repeat(1025)}`, 400, 'BAD_REQUEST'],
     ['POST', '/admin/streams', 405, 'METHOD_NOT_ALLOWED'],
     ['GET', '/admin', 404, 'NOT_FOUND'],
     ['GET', '/admin/streams/a', 404, 'NOT_FOUND'],

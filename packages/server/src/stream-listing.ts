@@ -1,6 +1,12 @@
 /** `GET <admin>/streams`: the streams of the server, page by page, in bytewise order of their paths. */
 import type { Engine } from '@millrace/engine'
-import { parseStreamPath, type StreamPath, type WireRequest, type WireResponse } from '@millrace/protocol'
+import {
+  PROTOCOL_LIMITS,
+  parseStreamPath,
+  type StreamPath,
+  type WireRequest,
+  type WireResponse,
+} from '@millrace/protocol'
 import { refuse } from './stream-routes.ts'
 
 /** Streams on a page at most, and unless the request says otherwise. */
@@ -47,7 +53,11 @@ function parsePage(query: string): Page | string {
   const after = asked.get('after')
   const parsed = after === null ? undefined : parseStreamPath(after)
   if (parsed !== undefined && parsed.kind !== 'stream') return 'after must be the path of a stream.'
-  return { prefix: asked.get('prefix') ?? '', after: parsed?.path, limit: Number(limit) }
+  const prefix = asked.get('prefix') ?? ''
+  if (!/^[\x21-\x7e]*$/.test(prefix) || prefix.length > PROTOCOL_LIMITS.maxPathBytes) {
+    return 'prefix must be the beginning of a path as it is written in URLs.'
+  }
+  return { prefix, after: parsed?.path, limit: Number(limit) }
 }
 
 function nextQuery({ prefix, limit }: Page, after: string): string {
