@@ -6,6 +6,7 @@ import { addBackupCommand } from './backup-command.ts'
 import { coloursFor } from './colours.ts'
 import { addConfigCommand } from './config-command.ts'
 import { addInspectCommand } from './inspect-command.ts'
+import { addKeyCommand } from './key-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
 import { serve } from './serve.ts'
 import { addServeFlags, addStorageFlags, devConfig, type ServeFlags, serveConfig } from './serve-flags.ts'
@@ -47,6 +48,7 @@ addServeFlags(program.command('dev').description('run a server in memory, for tr
 )
 
 addConfigCommand(program)
+addKeyCommand(program)
 addBackupCommand(program)
 addRestoreCommand(program)
 addVerifyCommand(program)

@@ -25,12 +25,12 @@ function makeFolder(): string {
 
 test('listens for others once it knows who may do what, and logs no key', async () => {
   const folder = makeFolder()
-  const { key, id, hash } = createApiKey()
+  const { key, entry } = createApiKey(['create,append:news'])
   const [keysFile, rulesFile, configFile] = ['keys.json', 'rules.json', 'auth.toml'].map((name) =>
     join(folder, name),
   )
   mkdirSync(join(folder, 'data'))
-  writeFileSync(keysFile ?? '', JSON.stringify({ keys: [{ id, hash, scopes: ['create,append:news'] }] }))
+  writeFileSync(keysFile ?? '', JSON.stringify({ keys: [entry] }))
   const rules = [{ who: 'anyone', paths: ['news'], operations: ['read'] }]
   writeFileSync(rulesFile ?? '', JSON.stringify({ rules }))
   writeFileSync(

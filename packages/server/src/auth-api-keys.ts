@@ -4,12 +4,10 @@ import { listIn, WatchedFile } from './auth-file.ts'
 import type { ApiKey } from './auth-options.ts'
 import { configuredGrants, type Grant } from './auth-scopes.ts'
 
-/** A new key: `key` is for its user, and shown once; the rest is for the server. */
+/** A new key: `key` is for its user and kept nowhere, `entry` for the server. */
 export interface CreatedApiKey {
   readonly key: string
-  readonly id: string
-  /** SHA-256 of the key, in hex. */
-  readonly hash: string
+  readonly entry: ApiKey
 }
 
 const SECRET_BYTES = 32
@@ -17,13 +15,20 @@ const ID = /^[A-Za-z0-9-]{1,64}$/
 const KEY = /^mrk_([A-Za-z0-9-]{1,64})_[A-Za-z0-9_-]{43}$/
 
 /**
- * Makes an API key of 256 random bits. The id names it in files and logs; a random one unless given. Throws
- * `RangeError` for an id that is not made of 1 to 64 letters, digits and hyphens.
+ * Makes an API key of 256 random bits that permits what its scopes say. The id names it in files and rules; a random
+ * one unless given. Throws `RangeError` for an id that is not made of 1 to 64 letters, digits and hyphens, and for a
+ * scope that is none.
  */
-export function createApiKey(id: string = randomBytes(6).toString('hex')): CreatedApiKey {
+export function createApiKey(
+  scopes: ApiKey['scopes'],
+  id: string = randomBytes(6).toString('hex'),
+): CreatedApiKey {
   if (!ID.test(id)) throw new RangeError(`The id of a key is letters, digits and hyphens, not ${id}.`)
   const key = `mrk_${id}_${randomBytes(SECRET_BYTES).toString('base64url')}`
-  return { key, id, hash: hashOf(key).toString('hex') }
+  const entry: ApiKey = { id, hash: hashOf(key).toString('hex'), scopes }
+  // It will be read like this, so that what is wrong with it is said now.
+  toKnownKey(entry)
+  return { key, entry }
 }
 
 /** Whether a credential has the form of an API key. */

@@ -84,20 +84,20 @@ describe('when a token expires', () => {
 describe('files', () => {
   it('API keys come and go without a restart, and a broken file changes nothing', async () => {
     const file = join(await folder(), 'keys.json')
-    const [old, young] = [createApiKey('old'), createApiKey('young')]
-    await replace(file, { keys: [{ ...old, key: undefined, scopes: ['read:**'] }] })
+    const [old, young] = [createApiKey(['read:**'], 'old'), createApiKey(['read:**'], 'young')]
+    await replace(file, { keys: [old.entry] })
     const server = await start({ apiKeys: { file } })
     expect([await statusOf(server, bearer(old.key)), await statusOf(server, bearer(young.key))]).toEqual([
       404, 401,
     ])
-    await replace(file, { keys: [{ id: young.id, hash: young.hash, scopes: ['read:**'] }] })
+    await replace(file, { keys: [young.entry] })
     await until(server, bearer(young.key), 404)
     expect(await statusOf(server, bearer(old.key))).toBe(401)
-    await writeFile(file, `{"keys": [{"id": "${young.id}", "hash": "${young.hash}"`)
+    await writeFile(file, `{"keys": [{"id": "young", "hash": "${young.entry.hash}"`)
     while (server.errors.length === 0) await statusOf(server, bearer(young.key))
     expect(await statusOf(server, bearer(young.key))).toBe(404)
     expect(String(server.errors[0])).toContain('keys.json')
-    expect(server.errors.map(String).join()).not.toContain(young.hash)
+    expect(server.errors.map(String).join()).not.toContain(young.entry.hash)
   })
 
   it('rules do too', async () => {

@@ -53,14 +53,14 @@ let key: CreatedApiKey
 const headers = new Map<string, SendHeaders>()
 
 beforeAll(async () => {
-  key = createApiKey('ci')
+  key = createApiKey(['read:orders/*'], 'ci')
   server = await startTestServer({
     longPollTimeoutMs: 5,
     sseReconnectIntervalMs: 1,
     adminBasePath: '/admin',
     authentication: {
       jwt: { keys: { secret: SECRET } },
-      apiKeys: [{ id: 'ci', hash: key.hash, scopes: ['read:orders/*'] }],
+      apiKeys: [key.entry],
       rules: [
         { who: 'anyone', paths: ['public/**'], operations: ['read'] },
         { who: 'authenticated', paths: ['users/{sub}/**'], operations: ['*'] },

@@ -212,15 +212,15 @@ describe('with a shared secret', () => {
   })
 
   it('an API key is refused where there are none', async () => {
-    await expectRefused(server, createApiKey().key)
+    await expectRefused(server, createApiKey([]).key)
   })
 })
 
 describe('with API keys', () => {
-  const made = createApiKey('reader-1')
+  const made = createApiKey(['read:**'], 'reader-1')
   let server: TestServer
   beforeAll(async () => {
-    server = await start({ apiKeys: [{ id: made.id, hash: made.hash, scopes: ['read:**'] }] })
+    server = await start({ apiKeys: [made.entry] })
   })
 
   it('the key is accepted', async () => {
@@ -238,18 +238,19 @@ describe('with API keys', () => {
   it.each<[string, string]>([
     ['a shorter one', made.key.slice(0, -1)],
     ['a longer one', `${made.key}A`],
-    ['its hash', made.hash],
-    ['another of the same id', createApiKey(made.id).key],
+    ['its hash', made.entry.hash],
+    ['another of the same id', createApiKey([], made.entry.id).key],
     ['a token', 'eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl'],
   ])('%s is refused', async (_, credential) => {
     await expectRefused(server, credential)
   })
 
   it('keys have 256 random bits, an id, and a hash that is no secret', () => {
-    const keys = Array.from({ length: 100 }, () => createApiKey())
+    const keys = Array.from({ length: 100 }, () => createApiKey([]))
     expect(new Set(keys.map(({ key }) => key)).size).toBe(100)
     expect(made.key).toMatch(/^mrk_reader-1_[A-Za-z0-9_-]{43}$/)
-    expect(() => createApiKey('a b')).toThrow(RangeError)
+    expect(() => createApiKey([], 'a b')).toThrow(RangeError)
+    expect(() => createApiKey(['read'])).toThrow(RangeError)
   })
 })
 
