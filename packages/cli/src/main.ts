@@ -9,6 +9,7 @@ import { addInspectCommand } from './inspect-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
 import { type ServeSettings, serve, UsageError } from './serve.ts'
 import { STORAGE_MODES } from './storage-mode.ts'
+import { addStreamCommands } from './stream-commands.ts'
 import { addVerifyCommand } from './verify-command.ts'
 
 const { version } = readPackage()
@@ -132,6 +133,7 @@ addServeFlags(program.command('dev').description('run a server in memory, for tr
   (flags: ServeFlags) => serve(toSettings(flags, 'memory')),
 )
 
+addStreamCommands(program)
 addBackupCommand(program)
 addRestoreCommand(program)
 addVerifyCommand(program)
