@@ -107,6 +107,8 @@ function answered(error: Error, on: FailedOn): readonly [sentence: string, exitC
       ]
     case 'FORBIDDEN':
       return [`${origin} does not allow this: ${said}`, STREAM_EXIT.refused]
+    case 'BAD_REQUEST':
+      return [said, STREAM_EXIT.usage]
     case 'CONFLICT_EXISTS':
     case 'CONFLICT_SEQ':
       return [`${name}: ${said}`, STREAM_EXIT.conflict]
@@ -139,11 +141,13 @@ function unreachable({ code }: { readonly code: string }, { url }: FailedOn): st
   return `The server at ${origin} can't be reached (${code}): check that it runs, and --url or MILLRACE_URL.`
 }
 
+/** Codes of Node and Bun. */
+const NETWORK_CODE = /^(ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|UND_ERR|Connection|FailedToOpen)/
+
 function isUnreachable(error: unknown): error is Error & { readonly code: string } {
   if (error instanceof Unreachable) return true
   // A body that breaks off, or an answer that never comes, is thrown by the platform itself.
-  if (!(error instanceof Error) || networkCode(error) === undefined) return false
-  return error instanceof TypeError || fieldOf(error, 'syscall') !== undefined
+  return error instanceof Error && NETWORK_CODE.test(networkCode(error) ?? '')
 }
 
 function networkCode(error: unknown): string | undefined {
