@@ -76,6 +76,7 @@ async function print({ connection, interrupt }: StreamRun, flags: ReadFlags): Pr
   const response = await stream({ ...connection.options, offset, live })
   const isJson = isJsonType(response.contentType)
   let isFirst = true
+  let hasReader = true
   response.subscribeBytes(async (chunk) => {
     const text = flags.json
       ? envelope(chunk, isJson, isFirst || (live === false && chunk.upToDate))
@@ -83,10 +84,12 @@ async function print({ connection, interrupt }: StreamRun, flags: ReadFlags): Pr
         ? toJsonLines(chunk.data)
         : chunk.data
     isFirst = false
-    if (text.length > 0 && !(await output.write(text))) response.cancel()
+    hasReader = text.length === 0 || (await output.write(text))
+    if (!hasReader) response.cancel()
   })
   await response.closed
-  if (flags.showOffset) note(`Next offset: ${response.offset}`)
+  // Where the reader of a pipe has left, nobody knows.
+  if (flags.showOffset && hasReader) note(`Next offset: ${response.offset}`)
   return interrupt.signal.aborted && live === false ? STREAM_EXIT.interrupted : STREAM_EXIT.ok
 }
 
