@@ -13,7 +13,7 @@ import {
 import { isJsonType, whyNotJson } from './json-lines.ts'
 import { type Appended, MessageWriter } from './message-writer.ts'
 import { Progress } from './progress.ts'
-import { runOnStream, type StreamFlags, type StreamRun, streamCommand } from './stream-command.ts'
+import { print, runOnStream, type StreamFlags, type StreamRun, streamCommand } from './stream-command.ts'
 import { CommandFailure, STREAM_EXIT, toFailure, usageFailure } from './stream-failure.ts'
 
 interface AppendFlags extends StreamFlags {
@@ -96,7 +96,7 @@ async function append(run: StreamRun, messages: readonly string[], flags: Append
       countsMessages,
       progress: progressOf(input),
     })
-    report(run, appended, countsMessages, flags)
+    await report(run, appended, countsMessages, flags)
     return STREAM_EXIT.ok
   } finally {
     stop()
@@ -181,17 +181,17 @@ function tally({ outcome }: MessageWriter, countsMessages: boolean): string {
   return `${certain}${unsure}.`
 }
 
-function report(
+async function report(
   { target }: StreamRun,
   appended: Appended,
   countsMessages: boolean,
   flags: AppendFlags,
-): void {
+): Promise<void> {
   const { messages, bytes, duplicateBatches, offset } = appended
   if (messages === 0) throw usageFailure('The input is empty: nothing was appended.')
   if (flags.json) {
     const counted = countsMessages ? { messages } : {}
-    console.log(JSON.stringify({ stream: target.name, ...counted, bytes, duplicateBatches, offset }))
+    await print(JSON.stringify({ stream: target.name, ...counted, bytes, duplicateBatches, offset }))
     return
   }
   const what = countsMessages ? messageText(messages) : byteText(bytes)
@@ -200,7 +200,7 @@ function report(
       ? ''
       : `, of which ${duplicateBatches} ${duplicateBatches === 1 ? 'request was' : 'requests were'} stored before`
   const end = offset === undefined ? '' : `; it ends at offset ${offset}`
-  console.log(`Appended ${what} to ${target.name}${repeated}${end}`)
+  await print(`Appended ${what} to ${target.name}${repeated}${end}`)
 }
 
 function messageText(count: number): string {

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { headOf } from './head-command.ts'
 import { messageBytes } from './input-message.ts'
 import { isJsonType } from './json-lines.ts'
-import { runOnStream, type StreamFlags, type StreamRun, streamCommand } from './stream-command.ts'
+import { print, runOnStream, type StreamFlags, type StreamRun, streamCommand } from './stream-command.ts'
 import { CommandFailure, STREAM_EXIT } from './stream-failure.ts'
 
 /** Adds both commands. */
@@ -33,8 +33,8 @@ async function closeStream(run: StreamRun, message: string | undefined, flags: S
   const { finalOffset } = await (message === undefined
     ? run.connection.handle().close()
     : closeWith(run, message))
-  if (flags.json) console.log(JSON.stringify({ stream: name, closed: true, offset: finalOffset }))
-  else console.log(`Closed ${name}; it ends at offset ${finalOffset}`)
+  if (flags.json) await print(JSON.stringify({ stream: name, closed: true, offset: finalOffset }))
+  else await print(`Closed ${name}; it ends at offset ${finalOffset}`)
   return STREAM_EXIT.ok
 }
 
@@ -55,7 +55,7 @@ async function closeWith(run: StreamRun, message: string): Promise<CloseResult> 
 
 async function deleteStream({ target, connection }: StreamRun, flags: StreamFlags): Promise<number> {
   await connection.handle().delete()
-  if (flags.json) console.log(JSON.stringify({ stream: target.name, deleted: true }))
-  else console.log(`Deleted ${target.name}`)
+  if (flags.json) await print(JSON.stringify({ stream: target.name, deleted: true }))
+  else await print(`Deleted ${target.name}`)
   return STREAM_EXIT.ok
 }

@@ -5,6 +5,7 @@ import { messageBytes } from './input-message.ts'
 import { isJsonType } from './json-lines.ts'
 import {
   addExpiryFlags,
+  print,
   runOnStream,
   type StreamFlags,
   type StreamRun,
@@ -122,10 +123,10 @@ async function create(
   const { contentType } = handle
   const isNew = connection.lastStatus === 201
   if (flags.json) {
-    console.log(JSON.stringify({ stream: target.name, url: target.url, created: isNew, contentType }))
+    await print(JSON.stringify({ stream: target.name, url: target.url, created: isNew, contentType }))
   } else {
     const what = isNew ? 'Created' : 'There already, with the same settings:'
-    console.log(`${what} ${target.name} (${contentType}) at ${target.url}`)
+    await print(`${what} ${target.name} (${contentType}) at ${target.url}`)
   }
   return STREAM_EXIT.ok
 }

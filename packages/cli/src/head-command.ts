@@ -2,7 +2,7 @@
 import type { HeadResult } from '@millrace/client'
 import type { Command } from 'commander'
 import { coloursFor } from './colours.ts'
-import { runOnStream, type StreamFlags, type StreamRun, streamCommand } from './stream-command.ts'
+import { print, runOnStream, type StreamFlags, type StreamRun, streamCommand } from './stream-command.ts'
 import { noSuchStream, STREAM_EXIT } from './stream-failure.ts'
 
 /** A stream that is there. */
@@ -31,7 +31,7 @@ async function show(run: StreamRun, flags: StreamFlags): Promise<number> {
   const { contentType, offset, streamClosed: closed, ttlSeconds, expiresAt } = await headOf(run)
   const { name, url } = run.target
   if (flags.json) {
-    console.log(JSON.stringify({ stream: name, url, contentType, offset, closed, ttlSeconds, expiresAt }))
+    await print(JSON.stringify({ stream: name, url, contentType, offset, closed, ttlSeconds, expiresAt }))
     return STREAM_EXIT.ok
   }
   const { bold } = coloursFor(process.stdout)
@@ -44,6 +44,6 @@ async function show(run: StreamRun, flags: StreamFlags): Promise<number> {
     ...(ttlSeconds === undefined ? [] : [['Removed after', `${ttlSeconds} s without use`]]),
     ...(expiresAt === undefined ? [] : [['Removed at', expiresAt]]),
   ]
-  for (const [head = '', value] of rows) console.log(`${bold(head.padEnd(14))}${value}`)
+  await print(rows.map(([head = '', value]) => `${bold(head.padEnd(14))}${value}`).join('\n'))
   return STREAM_EXIT.ok
 }

@@ -35,7 +35,7 @@ export function addReadCommands(program: Command): void {
     '-1',
   )
     .description('print what a stream holds')
-    .action((name: string, flags: ReadFlags) => runOnStream(name, flags, (run) => print(run, flags)))
+    .action((name: string, flags: ReadFlags) => runOnStream(name, flags, (run) => printStream(run, flags)))
   readFlags(
     streamCommand(
       program,
@@ -55,7 +55,9 @@ export function addReadCommands(program: Command): void {
         .choices(['long-poll', 'sse'])
         .default('long-poll'),
     )
-    .action((name: string, flags: ReadFlags) => runOnStream(name, flags, (run) => print(run, flags), true))
+    .action((name: string, flags: ReadFlags) =>
+      runOnStream(name, flags, (run) => printStream(run, flags), true),
+    )
 }
 
 function readFlags(command: Command, offset: string): Command {
@@ -70,7 +72,7 @@ function readFlags(command: Command, offset: string): Command {
     .option('--json', 'print one JSON object a line, with offsets')
 }
 
-async function print({ connection, interrupt }: StreamRun, flags: ReadFlags): Promise<number> {
+async function printStream({ connection, interrupt }: StreamRun, flags: ReadFlags): Promise<number> {
   const output = new PipeOutput()
   const { live = false, offset } = flags
   const response = await stream({ ...connection.options, offset, live })

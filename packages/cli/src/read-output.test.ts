@@ -136,13 +136,16 @@ describe('a pipe', () => {
     expect(await world.good(['read', 'to'])).toBe('{"a":1}\n[2]\n"3"\n')
   })
 
-  test('a disk that is full is no reader that leaves', async () => {
-    await send('PUT', 'full', 'text/plain', 'text')
+  test.each(['read', 'head', 'create'])(
+    'a disk that is full is no reader that leaves %s',
+    async (command) => {
+      await send('PUT', 'full', 'application/octet-stream', 'text')
 
-    const { code, stderr } = await shell(`${shellCommand(['read', 'full'])} > /dev/full`)
+      const { code, stderr } = await shell(`${shellCommand([command, 'full'])} > /dev/full`)
 
-    expect([code, stderr]).toEqual([1, expect.stringContaining('ENOSPC')])
-  })
+      expect([code, stderr]).toEqual([1, expect.stringContaining('ENOSPC')])
+    },
+  )
 })
 
 describe('tail', () => {

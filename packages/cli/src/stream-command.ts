@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { coloursFor } from './colours.ts'
 import { parseDurationMs } from './duration.ts'
+import { PipeOutput } from './pipe-output.ts'
 import { StreamConnection } from './stream-connection.ts'
 import { CommandFailure, STREAM_EXIT, STREAM_EXIT_HELP, toFailure } from './stream-failure.ts'
 import { DEFAULT_URL, type StreamTarget, type TargetFlags, targetOf } from './stream-target.ts'
@@ -90,6 +91,11 @@ export async function runOnStream(
 /** A remark for the user, beside the output. */
 export function note(line: string): void {
   console.error(coloursFor(process.stderr).dim(line))
+}
+
+/** A result on standard output. Rejects with a failure when it can't be written. */
+export async function print(line: string): Promise<void> {
+  await new PipeOutput().write(`${line}\n`)
 }
 
 function interrupted(error: unknown): CommandFailure {

@@ -1,6 +1,7 @@
 /** The stream commands as people and scripts see them: what they print, and with which code they end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { beginCommand, type StreamWorld, startStreamWorld } from './stream-process.fixture.ts'
+import { ON_BUN } from './millrace-process.fixture.ts'
+import { beginCommand, type Finished, type StreamWorld, startStreamWorld } from './stream-process.fixture.ts'
 
 const COMMANDS = ['create', 'append', 'read', 'tail', 'head', 'close', 'delete', 'fork']
 
@@ -206,6 +207,24 @@ describe('exit codes', () => {
 
     expect([exit.code, exit.stderr]).toEqual([6, expect.stringContaining('nowhere.invalid')])
   })
+})
+
+test('on Bun everything is the same', async () => {
+  const environment = { MILLRACE_URL: world.url }
+  const onBun = (args: readonly string[], input = ''): Promise<Finished> => {
+    const { child, over } = beginCommand(args, environment, ON_BUN)
+    child.stdin?.end(input)
+    return over
+  }
+  await onBun(['create', 'bun/1', '--content-type', 'json', '0'])
+  const appended = await onBun(['append', 'bun/1'], '1\n{"n":12345678901234567890}\n')
+  const invalid = await onBun(['append', 'bun/1'], '2\n{')
+  const read = await onBun(['read', 'bun/1'])
+  const gone = await onBun(['head', 'bun/2'])
+
+  expect([appended.code, invalid.code, gone.code]).toEqual([0, 2, 3])
+  expect(invalid.stderr).toContain('Line 2 is not JSON')
+  expect([read.code, read.stdout]).toEqual([0, '0\n1\n{"n":12345678901234567890}\n2\n'])
 })
 
 test('colours are for terminals', async () => {

@@ -1,7 +1,7 @@
 /** A server in the test's process, and stream commands as processes of their own that work on it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer, type MillraceServer, memoryStorage, type ServerOptions } from '@millrace/server'
-import { type Environment, ON_NODE, plainEnvironment } from './millrace-process.fixture.ts'
+import { type Environment, ON_NODE, type Program, plainEnvironment } from './millrace-process.fixture.ts'
 
 /** Generous: a command that takes longer is stuck. */
 const PATIENCE_MS = 50_000
@@ -69,8 +69,11 @@ export async function startStreamWorld(options: Partial<ServerOptions> = {}): Pr
 }
 
 /** Begins a command with nothing but the given environment. */
-export function beginCommand(args: readonly string[], environment: Environment): Begun {
-  const [command, ...first] = ON_NODE
+export function beginCommand(
+  args: readonly string[],
+  environment: Environment,
+  [command, ...first]: Program = ON_NODE,
+): Begun {
   const child = spawn(command, [...first, ...args], { env: plainEnvironment(environment) })
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const chunks: Buffer[] = []
