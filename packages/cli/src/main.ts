@@ -10,6 +10,7 @@ import { addKeyCommand } from './key-command.ts'
 import { addRestoreCommand } from './restore-command.ts'
 import { serve } from './serve.ts'
 import { addServeFlags, addStorageFlags, devConfig, type ServeFlags, serveConfig } from './serve-flags.ts'
+import { addStreamCommands } from './stream-commands.ts'
 import { UsageError } from './usage-error.ts'
 import { addVerifyCommand } from './verify-command.ts'
 
@@ -49,6 +50,7 @@ addServeFlags(program.command('dev').description('run a server in memory, for tr
 
 addConfigCommand(program)
 addKeyCommand(program)
+addStreamCommands(program)
 addBackupCommand(program)
 addRestoreCommand(program)
 addVerifyCommand(program)
