@@ -6,6 +6,8 @@ export interface CuttingProxy {
   readonly url: string
   /** Connections that were reset. */
   readonly cuts: number
+  /** Connections that are open now, to clients and to the server. */
+  readonly connections: number
   close(): Promise<void>
 }
 
@@ -44,6 +46,9 @@ export async function startCuttingProxy(
     url: `http://127.0.0.1:${own}`,
     get cuts() {
       return cuts
+    },
+    get connections() {
+      return open.size
     },
     close: () =>
       new Promise((resolve) => {

@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { parseRequirements } from './requirement-list.ts'
-import { repositoryRoot } from './server-commands.ts'
+import { parseRequirements, readRequirements } from './requirement-list.ts'
 import { executedTests } from './suite-facts.ts'
 
 function listOf(...requirements: readonly object[]): string {
@@ -18,6 +15,12 @@ test('reads a requirement with the section that it stands in', () => {
     { ...plain, section: 'Appending' },
     { ...plain, ...notes, id: 'R-002', section: 'Appending' },
   ])
+})
+
+test('a requirement of the client needs no list of published tests', () => {
+  const { suite, ...own } = { ...plain, id: 'C-012' }
+
+  expect(parseRequirements(listOf(own))).toEqual([{ ...own, section: 'Appending', suite: [] }])
 })
 
 test.each([
@@ -38,8 +41,7 @@ test('refuses an id that is listed twice', () => {
 const isAhead = (number: number): boolean => number >= 297 && number <= 336
 
 test('the list itself is well-formed, without a gap but for what is not built, and cites each test that is run', () => {
-  const list = readFileSync(join(repositoryRoot, 'conformance', 'requirements.json'), 'utf8')
-  const requirements = parseRequirements(list)
+  const requirements = readRequirements().filter(({ id }) => id.startsWith('R-'))
   const ids = requirements.map(({ id }) => id)
 
   const all = Array.from({ length: 343 }, (_, at) => ({
@@ -51,4 +53,29 @@ test('the list itself is well-formed, without a gap but for what is not built, a
   expect(ids).toEqual(all.map(({ id }) => id).filter((id) => ids.includes(id)))
   expect(missing.filter(({ number }) => !isAhead(number))).toEqual([])
   expect(new Set(requirements.flatMap(({ suite }) => suite)).size).toBe(executedTests)
+})
+
+/** The numbers of the client's list, area by area. */
+const CLIENT_AREAS = [
+  [1, 4],
+  [10, 19],
+  [20, 26],
+  [30, 34],
+  [40, 53],
+  [60, 75],
+  [80, 87],
+  [90, 93],
+  [100, 119],
+  [130, 150],
+] as const
+
+test('the list of the client is complete', () => {
+  const ids = readRequirements().map(({ id }) => id)
+  const numbers = CLIENT_AREAS.flatMap(([first, last]) =>
+    Array.from({ length: last - first + 1 }, (_, at) => first + at),
+  )
+
+  expect(ids.filter((id) => id.startsWith('C-'))).toEqual(
+    numbers.map((number) => `C-${String(number).padStart(3, '0')}`),
+  )
 })

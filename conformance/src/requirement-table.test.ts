@@ -103,7 +103,8 @@ test.each([
   ['lists', 'R-009, R-010: odd values', ['R-009', 'R-010']],
   ['only the ends of a range', 'R-009–R-012: odd values', ['R-009', 'R-012']],
   ['no number twice', 'R-009 > R-009: again', ['R-009']],
-  ['nothing longer than three digits', 'R-0091 and PR-009', []],
+  ['numbers of the client beside those of the protocol', 'works (C-012, R-034)', ['C-012', 'R-034']],
+  ['nothing longer than three digits', 'R-0091, PR-009, C-0121 and SSC-012', []],
 ])('titles: %s', (_, title, ids) => {
   expect(idsInTitle(title)).toEqual(ids)
 })

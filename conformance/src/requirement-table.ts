@@ -47,7 +47,7 @@ export function unknownIds(requirements: readonly Requirement[], report: RunRepo
 
 /** The requirement ids that a title names. Ranges are not expanded. */
 export function idsInTitle(title: string): readonly string[] {
-  return [...new Set(title.match(/\bR-\d{3}\b/g) ?? [])]
+  return [...new Set(title.match(/\b[RC]-\d{3}\b/g) ?? [])]
 }
 
 function rowNotes(requirement: Requirement, own: readonly OwnTest[]): readonly string[] {

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parseRequirements } from './requirement-list.ts'
+import { readRequirements } from './requirement-list.ts'
 import { buildTable, unknownIds } from './requirement-table.ts'
 import { parseRunReport } from './run-report.ts'
 import { countTests, findProblems, skippedForWant } from './run-verdict.ts'
@@ -40,8 +40,7 @@ function main(): void {
   const { from, json } = parseArgs({ options }).values
   const complaints = from === undefined ? runVitest(json) : []
 
-  const list = readFileSync(join(repositoryRoot, 'conformance', 'requirements.json'), 'utf8')
-  const requirements = parseRequirements(list)
+  const requirements = readRequirements()
   const report = parseRunReport(readFileSync(from ?? reportPath, 'utf8'), repositoryRoot)
   const rows = buildTable(requirements, report)
   const requireAll = process.env.MILLRACE_REQUIRE_ALL === '1'

@@ -90,12 +90,30 @@ describe('create', () => {
   it.each<[string, unknown, string]>([
     ['text', 'plain', 'plain'],
     ['bytes', new TextEncoder().encode('bytes'), 'bytes'],
+    ['a buffer', new TextEncoder().encode('buffer').buffer, 'buffer'],
+    ['a blob', new Blob(['blob']), 'blob'],
     ['a value', { a: 1 }, '{"a":1}'],
     ['a stream', new Blob(['streamed']).stream(), 'streamed'],
   ])('(C-101) sends %s as its body', async (_, body, expected) => {
     const { net, stream } = handle(() => answers.ok(), text)
     await stream.create({ body })
     expect(net.bodies).toEqual([expected])
+  })
+
+  it('(C-101) sends an expiry, and a last message with the end of the stream', async () => {
+    const { net, stream } = handle(() => answers.ok(), json)
+    await stream.create({ expiresAt: '2030-01-01T00:00:00Z', closed: true, body: { only: 1 } })
+    await stream.create({ closed: false })
+    const fields = net.requests.map(({ headers, body }) => [
+      headers.get('stream-expires-at'),
+      headers.get('stream-ttl'),
+      headers.get('stream-closed'),
+      body,
+    ])
+    expect(fields).toEqual([
+      ['2030-01-01T00:00:00Z', null, 'true', '{"only":1}'],
+      [null, null, null, ''],
+    ])
   })
 
   it('(C-102) sends an array as it is, where append makes it one message', async () => {
@@ -121,7 +139,43 @@ describe('create', () => {
   })
 })
 
+it('(C-118) forks by headers of a handle, too; another handle does not send them', async () => {
+  const net = new ScriptedFetch(() => answers.ok('0_5', { 'content-type': 'application/json' }))
+  const forkedFrom = { 'Stream-Forked-From': '/v1/stream/a', 'Stream-Fork-Offset': '0_5' }
+  const fork = await DurableStream.create({ url, fetch: net.fetch, headers: forkedFrom })
+  expect(fork.contentType).toBe('application/json')
+  await new DurableStream({ url, fetch: net.fetch, contentType: fork.contentType }).append(1)
+  const [put, post] = net.requests.map(({ headers }) => Object.fromEntries(headers))
+  expect(put).toEqual({ 'stream-forked-from': '/v1/stream/a', 'stream-fork-offset': '0_5' })
+  expect(post).not.toHaveProperty('stream-forked-from')
+})
+
 describe('head and connect', () => {
+  it.each<[string, Response | Error]>([
+    ['500', answers.status(500)],
+    ['503', answers.status(503)],
+    ['429', answers.status(429)],
+    ['a network error', new TypeError('fetch failed')],
+  ])('(C-080, C-104) head makes one attempt: %s', async (_, trouble) => {
+    const { net, stream } = handle(() => trouble)
+    await expect(stream.head()).rejects.toThrow()
+    expect(net.requests).toHaveLength(1)
+  })
+
+  it.each([200, 404, 503])('(C-104) no body is read, that of a %i neither', async (status) => {
+    let reads = 0
+    const source = {
+      pull: (controller: ReadableStreamDefaultController): void => {
+        reads++
+        controller.close()
+      },
+    }
+    const answer = () => new Response(new ReadableStream(source, { highWaterMark: 0 }), { status })
+    await rejection(handle(answer).stream.head())
+    await rejection(DurableStream.connect({ url, fetch: async () => answer() }))
+    expect(reads).toBe(0)
+  })
+
   it('(C-104) reports everything that the server says, in one attempt', async () => {
     const { net, stream } = handle(() =>
       answers.ok('0_7', {
@@ -382,6 +436,34 @@ describe('stream', () => {
     expect(request?.headers.get('x-tenant')).toBe('call')
     expect(request?.headers.get('x-kept')).toBe('kept')
     response.cancel()
+  })
+
+  it('(C-116) an option of the call wins over that of the handle', async () => {
+    const own = new ScriptedFetch((_, index) => {
+      if (index < 2) return answers.status(503)
+      return new Response('[1]', { headers: { 'content-type': 'text/plain', 'stream-up-to-date': 'true' } })
+    })
+    const asked: string[] = []
+    const { net, stream } = handle(() => answers.ok(), {
+      backoffOptions: { maxRetries: 0 },
+      onError: () => void asked.push('handle'),
+      signal: AbortSignal.abort(),
+    })
+    const response = await stream.stream({
+      fetch: own.fetch,
+      live: false,
+      json: true,
+      backoffOptions: { initialDelay: 0, maxRetries: 1 },
+      signal: new AbortController().signal,
+      onError: () => {
+        asked.push('call')
+        return {}
+      },
+    })
+    expect(response.live).toBe(false)
+    expect(await response.json()).toEqual([1])
+    expect(asked).toEqual(['call'])
+    expect([own.requests.length, net.requests.length]).toEqual([3, 0])
   })
 
   it("(C-116) uses the handle's fetch, back-off and error handler where the call has none", async () => {

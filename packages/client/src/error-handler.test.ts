@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { RetryOpts } from './options.ts'
 import type { StreamOptions } from './read-options.ts'
 import {
@@ -14,6 +14,11 @@ import {
 import { stream } from './stream.ts'
 
 vi.setConfig({ testTimeout: PATIENCE_MS })
+
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
 
 const url = 'https://example.org/v1/stream/orders'
 const backoffOptions = { initialDelay: 1, maxDelay: 1, maxRetries: 1 }
@@ -147,6 +152,24 @@ describe('when it is asked', () => {
     await expect(opened).rejects.toMatchObject({ status: 401 })
     expect(onError).toHaveBeenCalledTimes(50)
     expect(script.requests).toHaveLength(51)
+  })
+
+  it('with waits between that grow (C-086)', async () => {
+    vi.useFakeTimers()
+    vi.spyOn(Math, 'random').mockReturnValue(0.5)
+    const failures = Array.from({ length: 4 }, () => refused(401))
+    const { script, opened } = open([...failures, page('[1]')], {
+      onError: () => ({}),
+      backoffOptions: { initialDelay: 1000, multiplier: 2, maxDelay: 3000 },
+    })
+    const madeAfter: number[] = []
+    for (const ms of [0, 499, 1, 999, 1, 1499, 1, 1499, 1]) {
+      await vi.advanceTimersByTimeAsync(ms)
+      madeAfter.push(script.requests.length)
+    }
+    ;(await opened).cancel()
+
+    expect(madeAfter).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5])
   })
 
   it('a success starts the count again (C-086)', async () => {

@@ -191,7 +191,7 @@ export async function errorOfResponse(
   url: string,
   method: string,
 ): Promise<FetchError | StreamClosedError> {
-  const failure = await readFailure(response, url)
+  const failure = await readFailure(response, url, method)
   if (isClosedConflict(failure)) return closedError(failure)
   const error = new FetchError(failure.status, failure.text, failure.json, failure.headers, url)
   if (failure.status === 409 && method === 'PUT') error.code = 'CONFLICT_EXISTS'

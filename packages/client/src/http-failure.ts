@@ -12,10 +12,13 @@ export interface HttpFailure {
   readonly url: string
 }
 
-/** Never fails: a body that is absent, consumed or breaks off counts as none. */
-export async function readFailure(response: Response, url: string): Promise<HttpFailure> {
+/**
+ * Never fails: a body that is absent, consumed or breaks off counts as none. The answer to a HEAD has none, and in some
+ * browsers waiting for its end takes for ever.
+ */
+export async function readFailure(response: Response, url: string, method?: string): Promise<HttpFailure> {
   const headers = Object.fromEntries(response.headers.entries())
-  const body = await readText(response)
+  const body = method === 'HEAD' ? undefined : await readText(response)
   const json = body === undefined ? undefined : parseObject(body, headers['content-type'])
   return { status: response.status, text: json === undefined ? body : undefined, json, headers, url }
 }

@@ -192,7 +192,10 @@ describe('fencing', () => {
   it('(C-138, C-139) with autoClaim claims the next epoch, one request at a time until it has it', async () => {
     const { net, producer } = setUp(() => undefined, { ...each, autoClaim: true })
     for (const n of [1, 2, 3]) producer.append(n)
-    const flushed = producer.flush()
+    let isFlushed = false
+    const flushed = producer.flush().then(() => {
+      isFlushed = true
+    })
     await net.arrived(1)
     await quiet()
     expect(producer.nextSeq).toBe(1)
@@ -200,6 +203,7 @@ describe('fencing', () => {
     await net.arrived(2)
     await quiet()
     expect(net.numbers).toEqual(['0/0', '8/0'])
+    expect(isFlushed).toBe(false)
     net.become(() => answers.ok())
     net.requests[1]?.respond(answers.ok())
     await flushed

@@ -159,6 +159,14 @@ describe('every event in every state (C-012, C-013, C-033, C-046)', () => {
   })
 })
 
+it('what is closed stays closed, whatever comes (C-033)', () => {
+  for (const event of Object.values(EVENTS)) {
+    const once = transition(STATES.closed, event)
+    expect(once.streamClosed).toBe(true)
+    expect(transition(once, EVENTS.page).streamClosed).toBe(true)
+  }
+})
+
 describe('SSE connections that do not last (C-050)', () => {
   const opened = { type: 'opened', atMs: 0 } as const
   const soon = { type: 'ended', atMs: 10, broken: false } as const

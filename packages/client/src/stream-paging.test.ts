@@ -35,6 +35,22 @@ describe('catch-up', () => {
     },
   )
 
+  it.each([false, true, 'long-poll', 'sse'] as const)(
+    'text() and body() ask nothing live when live is %s (C-024)',
+    async (live) => {
+      for (const method of ['text', 'body'] as const) {
+        const script = threePages()
+        const response = await stream({ url, fetch: script.fetch, live })
+        const read = await response[method]()
+        await response.closed
+
+        const whole = '[{"id":1},{"id":2}][{"id":3}][{"id":4}]'
+        expect(read).toEqual(method === 'text' ? whole : new TextEncoder().encode(whole))
+        expect(script.requests.map(({ query }) => query.live)).toEqual([undefined, undefined, undefined])
+      }
+    },
+  )
+
   it('subscribers get every page under live: false (C-020)', async () => {
     const { fetch } = threePages()
     const response = await stream({ url, fetch, live: false })
@@ -212,6 +228,31 @@ describe('long-poll', () => {
     expect(response).toMatchObject({ status: 204, ok: true, upToDate: true })
     expect(response.headers.get('stream-cursor')).toBe('c9')
     response.cancel()
+  })
+
+  it('status, statusText, headers and ok are those of the latest answer (C-031)', async () => {
+    const answer = (status: number, statusText: string, offset: string): Response =>
+      new Response(status === 204 ? null : '[1]', {
+        status,
+        statusText,
+        headers: {
+          'content-type': 'application/json',
+          'stream-next-offset': offset,
+          'stream-up-to-date': 'true',
+        },
+      })
+    const script = scriptedFetch(answer(200, 'First', '0_1'), answer(204, 'Nothing yet', '0_1'))
+    const response = await stream({ url, fetch: script.fetch })
+    const seen = () => [response.status, response.statusText, response.ok, response.headers]
+    expect(seen()).toEqual([200, 'First', true, expect.any(Headers)])
+    let batches = 0
+    response.subscribeJson(() => {
+      batches++
+    })
+    await eventually(() => expect(batches).toBe(2))
+    response.cancel()
+
+    expect(seen().slice(0, 3)).toEqual([204, 'Nothing yet', true])
   })
 
   it.each(['true', 'TRUE', ' True '])('Stream-Closed: %j ends after delivery (C-032)', async (closed) => {

@@ -226,6 +226,22 @@ describe('failures that nobody looks at (C-087)', () => {
     expect(error.mock.calls[0]?.[1]).toMatchObject({ status: 404, code: 'NOT_FOUND' })
   })
 
+  it('of a subscriber, too, are no unhandled rejection (C-066)', async () => {
+    const error = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const { script, response } = await open([page('[1]', { offset: '0_1' }), hang])
+    const failure = new Error('no room')
+    response.subscribeJson(() => script.untilRequests(2).then(() => Promise.reject(failure)))
+    await eventually(() => expect(error).toHaveBeenCalledOnce())
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    process.off('unhandledRejection', unhandled)
+
+    expect(unhandled).not.toHaveBeenCalled()
+    expect(error.mock.calls[0]).toContain(failure)
+    expect(script.requests[1]?.signal?.aborted).toBe(true)
+  })
+
   it('are not logged for those who look at closed or handle errors', async () => {
     const error = vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const first = await open([page('[1]', { offset: '0_1' }), refusal()])

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { DurableStream } from './durable-stream.ts'
 import type { StreamOptions } from './read-options.ts'
 import {
   type Answer,
@@ -81,6 +82,21 @@ describe('events', () => {
     await response.closed
 
     expect(batches[1]?.items).toEqual([[1], 2, { a: 1 }, 'x'])
+  })
+
+  it('characters that the network cuts come through (C-041)', async () => {
+    const sse = eventStream()
+    const { response, batches, subscribe } = await open([caughtUp(), sse.response])
+    const text = 'grün 🦆\u0085\u2028\u2029 '
+    const closed = controlEvent({ streamNextOffset: '0_1', streamClosed: true })
+    subscribe()
+    for (const byte of new TextEncoder().encode(dataEvent(JSON.stringify([text])) + closed)) {
+      sse.send(Uint8Array.of(byte))
+    }
+    sse.end()
+    await response.closed
+
+    expect(batches[1]?.items).toEqual([text])
   })
 
   it('jsonStream() is not stopped by empty batches (C-048)', async () => {
@@ -283,6 +299,21 @@ describe('connections', () => {
     response.cancel()
 
     expect(script.requests[2]?.query.live).toBe('long-poll')
+    expect(warn).not.toHaveBeenCalled()
+  })
+
+  it('the options decide the same when a handle opens the session (C-053)', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const script = scriptedFetch(caughtUp(), events(), hang)
+    const response = await new DurableStream({ url, fetch: script.fetch }).stream({
+      live: 'sse',
+      sseResilience: { maxShortConnections: 1, logWarnings: false },
+    })
+    response.subscribeJson(() => undefined)
+    await script.untilRequests(3)
+    response.cancel()
+
+    expect(script.requests.map(({ query }) => query.live)).toEqual([undefined, 'sse', 'long-poll'])
     expect(warn).not.toHaveBeenCalled()
   })
 
