@@ -292,12 +292,7 @@ describe('connections', () => {
   it('one that the caller ends is no short one: nothing is warned of (C-050)', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     const sse = eventStream()
-    const { script, response, until, subscribe } = await open([
-      caughtUp(),
-      events(),
-      events(),
-      sse.response,
-    ])
+    const { script, response, until, subscribe } = await open([caughtUp(), events(), events(), sse.response])
     subscribe()
     await script.untilRequests(4)
     sse.send(dataEvent('[1]') + controlEvent({ streamNextOffset: '0_1', upToDate: true }))
