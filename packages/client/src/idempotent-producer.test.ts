@@ -60,6 +60,20 @@ describe('options', () => {
     expect(errors).toHaveLength(1)
   })
 
+  it('gives a batch up when onFailedAttempt throws, and says that it may be stored', async () => {
+    const onFailedAttempt = (): void => {
+      throw new Error('enough')
+    }
+    const { net, producer } = setUp(() => answers.status(503), {
+      handle: { backoffOptions: { initialDelay: 0, onFailedAttempt } },
+    })
+    producer.append(1)
+    const error: unknown = await producer.flush().catch((thrown: unknown) => thrown)
+    expect(String(error)).toMatch(/enough/)
+    expect(undeliveredMessages(error)).toMatchObject({ count: 1, mayBeStored: 1 })
+    expect(net.requests).toHaveLength(1)
+  })
+
   it('gives a batch up when a header function throws, without a request', async () => {
     const fail = (): string => {
       throw new Error('no token')

@@ -271,7 +271,7 @@ export class ProducerPipeline {
       backoff.onFailedAttempt?.()
       return answer
     } catch (error) {
-      return { kind: 'refused', error: toError(error) }
+      return { ...answer, error: toError(error), isLast: true }
     }
   }
 }

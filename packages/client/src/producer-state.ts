@@ -36,12 +36,13 @@ export type ProducerAnswer =
   | { readonly kind: 'fenced'; readonly epoch: number }
   | { readonly kind: 'gap'; readonly expectedSeq: number; readonly receivedSeq: number }
   | { readonly kind: 'refused'; readonly error: Error }
-  /** No verdict. `mayBeStored` unless the server said that it did nothing. */
+  /** No verdict. `mayBeStored` unless the server said that it did nothing; `isLast` when nobody wants another attempt. */
   | {
       readonly kind: 'unavailable'
       readonly error: Error
       readonly mayBeStored: boolean
       readonly retryAfterMs: number
+      readonly isLast?: boolean
     }
 
 export type ProducerEvent =
@@ -257,12 +258,13 @@ function retry(
   state: ProducerState,
   ordinal: number,
   transmission: Transmission,
-  { error, mayBeStored, retryAfterMs }: Extract<ProducerAnswer, { kind: 'unavailable' }>,
+  { error, mayBeStored, retryAfterMs, isLast = false }: Extract<ProducerAnswer, { kind: 'unavailable' }>,
 ): ProducerStep {
   const failures = transmission.failures + 1
   const unsure = transmission.mayBeStored || mayBeStored
   const marked = mark(state, ordinal, { status: 'idle', failures, mayBeStored: unsure })
-  if (failures > state.rules.maxRetries) return proceed(fail(marked, ordinal, { kind: 'refused', error }), [])
+  const isGivenUp = isLast || failures > state.rules.maxRetries
+  if (isGivenUp) return proceed(fail(marked, ordinal, { kind: 'refused', error }), [])
   // One wait for all: the batches in flight fail together when a server goes away.
   if (state.phase.kind === 'claiming' || state.isBackingOff) return proceed(marked, [])
   const waiting = { ...marked, isProbing: true, isBackingOff: true }
