@@ -17,6 +17,8 @@ export interface ServerCommand {
   readonly startTimeoutMs?: number
   /** How long it may take to end after SIGTERM before it gets SIGKILL; 5,000 unless given. */
   readonly stopTimeoutMs?: number
+  /** Besides the variables of this process. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Removed once the server is gone. */
   readonly temporaryFolder?: string
 }
@@ -43,6 +45,7 @@ interface Output {
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
   const child = spawn(command.command, [...command.args], {
     cwd: command.cwd,
+    env: { ...process.env, ...command.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = keepOutput(child)

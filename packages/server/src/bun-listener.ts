@@ -49,17 +49,22 @@ async function bunTls(options: TlsOptions): Promise<BunTls> {
 /** Serves a handler on a TCP port of Bun. */
 export const listenOnBun: Listen = async (handler, options) => {
   const tls = options.tls && (await bunTls(options.tls))
+  let requests = 0
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
     idleTimeout: IDLE_TIMEOUT_SECONDS,
     // The handler has its own limit and answers 413 itself; this one would only cut the connection.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: handler.fetch,
+    fetch(request) {
+      requests += 1
+      return handler.fetch(request)
+    },
     ...(tls && { tls }),
   })
   return {
     port: server.port,
+    requestCounts: () => ({ http1: requests, http2: 0 }),
     reloadTls: () =>
       Promise.reject(new Error('Bun reads certificates at the start only: start the server again.')),
     async stop() {

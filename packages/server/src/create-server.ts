@@ -4,7 +4,7 @@ import { isLoopbackName } from './access-rules.ts'
 import { openDoor } from './auth-door.ts'
 import { listenOnBun } from './bun-listener.ts'
 import { createHandler, type MillraceHandler } from './create-handler.ts'
-import type { Listener } from './listener.ts'
+import type { Listener, RequestCounts } from './listener.ts'
 import { listenOnNode } from './node-listener.ts'
 import type { HandlerOptions } from './options.ts'
 import type { TlsOptions } from './tls-files.ts'
@@ -33,6 +33,8 @@ export interface MillraceServer {
   readonly handler: MillraceHandler
   /** Numbers about the engine; `undefined` until the store is open. */
   statistics(): EngineStatistics | undefined
+  /** How many requests have come in so far. */
+  requestCounts(): RequestCounts
   /** Reads certificate and key again: new connections get them. Rejects with `TlsFileError`, changing nothing. */
   reloadTls(): Promise<void>
   /** Accepts no more, ends live readers cleanly, finishes requests and commits, closes the store. */
@@ -73,6 +75,7 @@ export async function createServer(options: ServerOptions): Promise<MillraceServ
     port: listener.port,
     handler,
     statistics: () => handler.statistics(),
+    requestCounts: () => listener.requestCounts(),
     reloadTls: () => listener.reloadTls(),
     close() {
       closing ??= listener.stop().then(() => handler.close())

@@ -14,9 +14,16 @@ export interface ListenOptions {
   readonly tls?: TlsOptions
 }
 
+/** How many requests have come in, by the version of HTTP that they were in; those that could not be parsed are left out. */
+export interface RequestCounts {
+  readonly http1: number
+  readonly http2: number
+}
+
 /** A listening socket. */
 export interface Listener {
   readonly port: number
+  requestCounts(): RequestCounts
   /** Reads certificates and keys again; new connections get them, those that are there stay. */
   reloadTls(): Promise<void>
   /** Accepts no more, drains the handler, and resolves when no request is under way. */

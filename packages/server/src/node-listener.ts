@@ -32,6 +32,10 @@ export const listenOnNode: Listen = async (handler, options) => {
   const { tls } = options
   const server = tls ? await secureServer(handler, options, tls) : plainServer(handler, options)
   const open = trackConnections(server)
+  const counts = { http1: 0, http2: 0 }
+  server.on('request', ({ httpVersionMajor }: { readonly httpVersionMajor: number }) => {
+    counts[httpVersionMajor === 2 ? 'http2' : 'http1'] += 1
+  })
   server.on('clientError', (error, socket) =>
     afterAnswersBefore(socket, (brokenAt) => refuseBroken(error, socket, brokenAt, options.maxHeaderBytes)),
   )
@@ -45,6 +49,7 @@ export const listenOnNode: Listen = async (handler, options) => {
   })
   return {
     port: portOf(server),
+    requestCounts: () => ({ ...counts }),
     async reloadTls() {
       if (tls && 'setSecureContext' in server) server.setSecureContext(await readTlsFiles(tls))
     },
