@@ -73,7 +73,7 @@ it.each(['SIGKILL', 'SIGTERM'] as const)(
     expect(atReload.isAnswered).toBe(false)
 
     const second = visit(shelf, urlNow)
-    const atRestart = await second.sees(({ tokens }) => tokens >= atReload.tokens + 3)
+    const atRestart = await second.sees(({ tokens }) => tokens >= atReload.tokens + 6)
     expect(atRestart.isAnswered).toBe(false)
     expect(await app.end(signal)).toBe(signal === 'SIGTERM' ? 0 : null)
 

@@ -19,6 +19,7 @@ const SERVE_FLAGS = [
   '--allow-origin',
   '--allow-host',
   '--public-url',
+  '--auth',
 ]
 
 /** Lines of a stack trace, and names that only mean something in this source. */
@@ -105,9 +106,12 @@ describe('arguments that cannot work', () => {
       ['serve', '--port', '0', '--data-dir', '/nowhere', '--storage', 'memory'],
       /--data-dir.*--storage memory/,
     ],
-    [['serve', '--port', '0', '--host', '192.0.2.1'], /192\.0\.2\.1 is not an address of this machine/],
     [
-      ['serve', '--port', '0', '--host', 'nowhere.invalid'],
+      ['serve', '--port', '0', '--host', '192.0.2.1', '--auth', 'none'],
+      /192\.0\.2\.1 is not an address of this machine/,
+    ],
+    [
+      ['serve', '--port', '0', '--host', 'nowhere.invalid', '--auth', 'none'],
       /nowhere\.invalid is not an address of this machine/,
     ],
     [['serve', '--colour', 'blue'], /unknown option '--colour'/],

@@ -1,8 +1,8 @@
 /** Runs the built `millrace` command as people do: a process of its own, seen through its output and its exit. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const COMMAND = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
@@ -65,13 +65,17 @@ export function plainEnvironment(more: Environment = {}): Environment {
   return { PATH, HOME, TERM: 'xterm', ...more }
 }
 
+/** Files in the working directory of a command, by name. */
+export type Files = Readonly<Record<string, string>>
+
 /** Runs a command that ends by itself. */
 export function runMillrace(
   args: readonly string[],
   environment: Environment = {},
   program: Program = ON_NODE,
+  files: Files = {},
 ): Promise<Exit> {
-  const child = start(program, args, environment)
+  const child = start(program, args, environment, files)
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const { over } = watch(child)
   over.then(() => clearTimeout(timer))
@@ -115,10 +119,11 @@ export async function startMillrace(
   args: readonly string[],
   environment: Environment = {},
   program: Program = ON_NODE,
+  files: Files = {},
 ): Promise<RunningMillrace> {
-  const child = start(program, args, environment)
+  const child = start(program, args, environment, files)
   const { over, output, printed } = watch(child)
-  const url = await Promise.race([printed(/http:\/\/[^\s/]+:\d+(?=\D)/), over, late()])
+  const url = await Promise.race([printed(/https?:\/\/[^\s/]+:\d+(?=\D)/), over, late()])
   if (typeof url !== 'string') {
     child.kill('SIGKILL')
     const { stdout, stderr } = output()
@@ -144,10 +149,15 @@ function start(
   [command, ...first]: Program,
   args: readonly string[],
   environment: Environment,
+  files: Files = {},
 ): ChildProcess {
   const env = plainEnvironment(environment)
   // Each process has a working directory of its own, and with it a data directory of its own.
   const cwd = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(cwd, name)), { recursive: true })
+    writeFileSync(join(cwd, name), text)
+  }
   const child = spawn(command, [...first, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   child.once('exit', () => rmSync(cwd, { recursive: true, force: true }))
   // A test run that is broken off leaves no process behind.

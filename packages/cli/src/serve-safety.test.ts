@@ -59,8 +59,20 @@ test('R-343: nobody outside the machine reaches a server that was not told to le
   expect(output().stderr).toBe('')
 })
 
-test('R-343: a server that listens for others warns that anybody can read and write', async () => {
-  const server = await start(['serve', '--port', '0', '--storage', 'memory', '--host', '0.0.0.0'])
+test('R-343: a server does not listen for others before somebody has decided who may use it', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-open-'))
+  folders.push(dataDir)
+  const command = shellCommand(['serve', '--port', '0', '--host', '0.0.0.0', '--data-dir', dataDir])
+  const { code, stderr } = await shell(command)
+
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^--host: Others can reach 0\.0\.0\.0: .*--auth none/)
+  expect(stderr).not.toMatch(/^\s+at /m)
+})
+
+test('R-343: a server that listens for others by choice warns that anybody can read and write', async () => {
+  const args = ['serve', '--port', '0', '--storage', 'memory', '--host', '0.0.0.0', '--auth', 'none']
+  const server = await start(args)
   const { stderr } = await server.stop()
 
   expect(stderr).toMatch(/Anybody who can reach this address can read and write/)

@@ -1,5 +1,13 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
-import { createServer, type MillraceServer } from '@millrace/server'
+import {
+  type ConfiguredOptions,
+  createServer,
+  type LoadedConfig,
+  logLevelOf,
+  type MillraceServer,
+  serverOptionsOf,
+  TlsFileError,
+} from '@millrace/server'
 import {
   DiskFull,
   DiskLocked,
@@ -11,99 +19,81 @@ import {
 } from '@millrace/storage-file'
 import { withAdminSocket } from './admin.ts'
 import { coloursFor } from './colours.ts'
-import { findMode, type OpenMode, STORAGE_MODES, type StorageHooks } from './storage-mode.ts'
-
-/** Settings of a server as the command line gives them. */
-export interface ServeSettings {
-  readonly host: string
-  readonly port: number
-  readonly storage: string
-  /** Directory of the file modes. */
-  readonly dataDir: string
-  readonly longPollTimeoutMs: number
-  readonly sseReconnectIntervalMs: number
-  readonly streamBasePath: string
-  readonly allowedOrigins: readonly string[]
-  readonly allowedHosts: readonly string[]
-  readonly publicUrl: string | undefined
-}
-
-/** A failure that is the user's to mend; its message is all they need. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
+import { type Log, logAt } from './log.ts'
+import { findMode, type OpenMode, openOptionsOf, type StorageHooks } from './storage-mode.ts'
+import { UsageError } from './usage-error.ts'
 
 /** Runs a server until it is told to stop by SIGINT or SIGTERM. */
-export async function serve(settings: ServeSettings): Promise<void> {
-  const mode = findMode(settings.storage)
-  if (mode === undefined) {
-    const known = STORAGE_MODES.join(', ')
-    throw new UsageError(`There is no storage mode ${settings.storage}. Choose one of: ${known}.`)
-  }
-  await serveMode(settings, mode)
+export async function serve(config: LoadedConfig): Promise<void> {
+  const name = String(config.get('storage.mode'))
+  const mode = findMode(name)
+  if (mode === undefined) throw new Error(`the configuration let a storage mode ${name} through`)
+  await serveMode(config, mode)
 }
 
 /** The same, with a mode that need not have a name. */
-export async function serveMode(settings: ServeSettings, mode: OpenMode): Promise<void> {
-  const server = await start(settings, mode)
+export async function serveMode(config: LoadedConfig, mode: OpenMode): Promise<void> {
+  const settings: Settings = {
+    options: serverOptionsOf(config),
+    ...openOptionsOf(config),
+    log: logAt(logLevelOf(config)),
+  }
+  const { log, options } = settings
+  for (const note of config.notes) log.warn(note)
+  let server: MillraceServer | undefined
+  reloadOnSignal(() => server?.reloadTls(), settings)
+  server = await start(settings, mode)
   stopOnSignal(server)
-  console.log(greeting(server, settings, mode))
-  if (!isLoopback(settings.host)) {
-    console.error(
-      coloursFor(process.stderr).yellow(
-        'Anybody who can reach this address can read and write: there is no authentication.',
-      ),
-    )
+  log.info(greeting(server, config, settings, mode))
+  if (options.authentication === 'none' && !isLoopback(options.host)) {
+    log.warn('Anybody who can reach this address can read and write: there is no authentication.')
   }
 }
 
-async function start(settings: ServeSettings, mode: OpenMode): Promise<MillraceServer> {
-  const { host, port, longPollTimeoutMs, sseReconnectIntervalMs, streamBasePath, publicUrl } = settings
+/** What a server is started with. */
+interface Settings {
+  readonly options: ConfiguredOptions
+  /** Directory of the file modes. */
+  readonly dataDir: string
+  readonly maxMemoryBytes: number | undefined
+  readonly log: Log
+}
+
+async function start(settings: Settings, mode: OpenMode): Promise<MillraceServer> {
+  const { options, dataDir, maxMemoryBytes, log } = settings
+  const onError = (error: unknown): void => log.error(error)
   try {
-    const storage = await mode.open(settings.dataDir, hooks)
-    const server = await createServer({
-      storage,
-      host,
-      port,
-      longPollTimeoutMs,
-      sseReconnectIntervalMs,
-      streamBasePath,
-      allowedOrigins: anyOr(settings.allowedOrigins),
-      allowedHosts: anyOr(settings.allowedHosts),
-      ...(publicUrl !== undefined && { publicUrl }),
-    })
-    return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, settings.dataDir) : server
+    const storage = await mode.open({ dataDir, maxMemoryBytes, ...hooksOf(log) })
+    const onAnswered = log.request && { onAnswered: log.request }
+    const server = await createServer({ ...options, storage, onError, ...onAnswered })
+    return 'beginSnapshot' in storage ? await withAdminSocket(server, storage, dataDir, log) : server
   } catch (error) {
     throw explain(error, settings)
   }
 }
 
-/** What recovery did is worth a line only if there was something to recover. */
-const hooks: StorageHooks = {
-  onRecovered({ isClean, replayedRecords, cutBytes }) {
-    if (isClean) return
-    const cut = cutBytes === 0 ? '' : ` ${cutBytes} bytes that were never acknowledged were cut off.`
-    console.log(
-      `Recovered: ${replayedRecords} writes replayed from the journal.${cut} Nothing acknowledged was lost.`,
-    )
-  },
-  onPoisoned(error) {
-    console.error(error)
-    console.error(
-      'A write to the data directory failed. Reads go on; writes are refused until the next start.',
-    )
-  },
-}
-
-function anyOr(names: readonly string[]): '*' | readonly string[] {
-  return names.includes('*') ? '*' : names
+function hooksOf(log: Log): StorageHooks {
+  return {
+    // What recovery did is worth a line only if there was something to recover.
+    onRecovered({ isClean, replayedRecords, cutBytes }) {
+      if (isClean) return
+      const cut = cutBytes === 0 ? '' : ` ${cutBytes} bytes that were never acknowledged were cut off.`
+      log.info(
+        `Recovered: ${replayedRecords} writes replayed from the journal.${cut} Nothing acknowledged was lost.`,
+      )
+    },
+    onPoisoned(error) {
+      log.error(error)
+      log.error('A write to the data directory failed. Reads go on; writes are refused until the next start.')
+    },
+  }
 }
 
 /** Failures of a data directory that say themselves what to do. */
 const TOLD_BY_STORE = [ForeignDirectory, HomeLost, HomeUnreadable, JournalDamaged]
 
-function explain(error: unknown, { host, port, dataDir }: ServeSettings): unknown {
-  if (error instanceof RangeError) return new UsageError(error.message)
+function explain(error: unknown, { options: { host, port }, dataDir }: Settings): unknown {
+  if (error instanceof RangeError || error instanceof TlsFileError) return new UsageError(error.message)
   for (const kind of TOLD_BY_STORE) if (error instanceof kind) return new UsageError(error.message)
   if (error instanceof DiskLocked) {
     return new UsageError(`${error.message} Stop it first, or choose another directory with --data-dir.`)
@@ -156,12 +146,19 @@ function systemError(error: unknown): { readonly code: unknown; readonly syscall
   return { code, syscall: 'syscall' in error ? error.syscall : undefined }
 }
 
-function greeting(server: MillraceServer, settings: ServeSettings, mode: OpenMode): string {
+function greeting(
+  server: MillraceServer,
+  { profile, files }: LoadedConfig,
+  { options, dataDir }: Settings,
+  mode: OpenMode,
+): string {
   const { bold, cyan } = coloursFor(process.stdout)
-  const stream = `${server.url}${settings.streamBasePath.replace(/\/$/, '')}/hello`
+  const stream = `${server.url}${(options.streamBasePath ?? '').replace(/\/$/, '')}/hello`
+  const sources = [...(profile === 'default' ? [] : [`profile ${profile}`]), ...files]
   return [
     `${bold('Millrace')} is listening on ${cyan(server.url)}`,
-    `Storage: ${mode.name}${mode.usesDataDir ? ` in ${settings.dataDir}` : ''} (${mode.promise})`,
+    `Storage: ${mode.name}${mode.usesDataDir ? ` in ${dataDir}` : ''} (${mode.promise})`,
+    ...(sources.length === 0 ? [] : [`Configuration: ${sources.join(', ')}`]),
     '',
     'Try:',
     `  curl -X PUT -H 'Content-Type: application/json' ${stream}`,
@@ -171,7 +168,7 @@ function greeting(server: MillraceServer, settings: ServeSettings, mode: OpenMod
   ].join('\n')
 }
 
-function isLoopback(host: string): boolean {
+function isLoopback(host = 'localhost'): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
@@ -190,4 +187,24 @@ function stopOnSignal(server: MillraceServer): void {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+}
+
+/** SIGHUP reads the certificate again; it ends no server, whatever comes of it. */
+function reloadOnSignal(reload: () => Promise<void> | undefined, { options, log }: Settings): void {
+  const { tls } = options
+  process.on('SIGHUP', () => {
+    const reloading = tls && reload()
+    if (reloading === undefined) {
+      const why = tls === undefined ? 'this server has no certificate' : 'this server is still starting'
+      log.info(`SIGHUP: there is nothing to read again, because ${why}.`)
+      return
+    }
+    reloading.then(
+      () => log.info(`SIGHUP: new connections get the certificate in ${tls?.certPath} as it is now.`),
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        log.error(`SIGHUP: the certificate stays as it was. ${why}`)
+      },
+    )
+  })
 }

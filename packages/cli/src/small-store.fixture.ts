@@ -3,6 +3,7 @@
  * Takes `--storage` and `--data-dir` of the command's flags, and passes over the others; `--limits` changes the sizes.
  */
 import { parseArgs } from 'node:util'
+import { loadConfig } from '@millrace/server'
 import { fileStorage } from '@millrace/storage-file'
 import { serveMode } from './serve.ts'
 import { findMode } from './storage-mode.ts'
@@ -37,21 +38,12 @@ if (typeof dataDir !== 'string' || named === undefined) throw new Error('--stora
 
 const limits = { ...SMALL, ...JSON.parse(String(values.limits)) }
 const durability = named.name === 'file-fast' ? 'file-fast' : 'file-durable'
-await serveMode(
-  {
-    host: '127.0.0.1',
-    port: 0,
-    storage: named.name,
-    dataDir,
-    longPollTimeoutMs: 30_000,
-    sseReconnectIntervalMs: 60_000,
-    streamBasePath: '/v1/stream',
-    allowedOrigins: [],
-    allowedHosts: [],
-    publicUrl: undefined,
-  },
-  {
-    ...named,
-    open: (folder, hooks) => fileStorage({ dataDir: folder, durability, limits, ...hooks }),
-  },
-)
+const config = await loadConfig({
+  environment: {},
+  address: { port: 0 },
+  overrides: { 'storage.mode': named.name, 'storage.data_dir': dataDir },
+})
+await serveMode(config, {
+  ...named,
+  open: ({ maxMemoryBytes: _, ...options }) => fileStorage({ durability, limits, ...options }),
+})

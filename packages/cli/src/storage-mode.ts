@@ -1,5 +1,5 @@
 /** Storage modes by name: what each promises, and how it is opened. */
-import { memoryStorage, type StreamStorage } from '@millrace/server'
+import { type LoadedConfig, memoryStorage, type StreamStorage } from '@millrace/server'
 import { type Durability, type FileStore, fileStorage, type RecoveryReport } from '@millrace/storage-file'
 
 /** A mode that can be opened. */
@@ -8,13 +8,29 @@ export interface OpenMode {
   /** What the mode promises, as a phrase for the person who starts the server. */
   readonly promise: string
   readonly usesDataDir: boolean
-  open(dataDir: string, hooks: StorageHooks): Promise<StreamStorage | FileStore>
+  open(options: OpenOptions): Promise<StreamStorage | FileStore>
+}
+
+/** What a mode is opened with. */
+export interface OpenOptions extends StorageHooks {
+  readonly dataDir: string
+  /** Bytes of all streams in memory mode; in file modes bytes not yet in blocks. */
+  readonly maxMemoryBytes: number | undefined
 }
 
 /** What a store tells the person who runs it. */
 export interface StorageHooks {
   onRecovered(report: RecoveryReport): void
   onPoisoned(error: unknown): void
+}
+
+/** What the configuration says about opening a store. */
+export function openOptionsOf(config: LoadedConfig): Omit<OpenOptions, keyof StorageHooks> {
+  const maxMemoryBytes = config.get('limits.max_memory_bytes')
+  return {
+    dataDir: String(config.get('storage.data_dir')),
+    maxMemoryBytes: maxMemoryBytes === undefined ? undefined : Number(maxMemoryBytes),
+  }
 }
 
 /** Modes a user may ask for. */
@@ -24,11 +40,15 @@ const MEMORY: OpenMode = {
   name: 'memory',
   promise: 'in memory only: everything is lost when this process ends',
   usesDataDir: false,
-  open: () => Promise.resolve(memoryStorage()),
+  open: ({ maxMemoryBytes }) =>
+    Promise.resolve(memoryStorage(maxMemoryBytes === undefined ? {} : { maxBytes: maxMemoryBytes })),
 }
 
 function fileMode(durability: Durability, promise: string): OpenMode {
-  const open: OpenMode['open'] = (dataDir, hooks) => fileStorage({ dataDir, durability, ...hooks })
+  const open: OpenMode['open'] = ({ maxMemoryBytes, ...options }) => {
+    const limits = maxMemoryBytes === undefined ? {} : { maxTailBytes: maxMemoryBytes }
+    return fileStorage({ durability, limits, ...options })
+  }
   return { name: durability, promise, usesDataDir: true, open }
 }
 

@@ -309,6 +309,14 @@ describe('lost requests and answers', () => {
     expect(warn).toHaveBeenCalledTimes(1)
     expect(warn.mock.calls[0]?.[0]).toContain('autoClaim')
   })
+
+  it('(C-143) warnOnDuplicates: false is for jobs that send the same again on purpose', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const { producer } = setUp(() => answers.repeat(4), { ...each, warnOnDuplicates: false })
+    producer.append(1)
+    await producer.flush()
+    expect([producer.duplicateCount, warn.mock.calls]).toEqual([1, []])
+  })
 })
 
 describe('what can not be delivered', () => {

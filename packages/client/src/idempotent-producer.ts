@@ -52,7 +52,7 @@ export class IdempotentProducer {
   #closeResult: CloseResult | undefined
   #finalMessage: WireMessage | undefined
   #closeOrdinal: number | undefined
-  #hasWarned = false
+  #warnsOnDuplicates: boolean
 
   /**
    * Takes no network. The handle's URL, headers, params, `fetch`, signal and back-off hold for the producer, too; its
@@ -65,6 +65,7 @@ export class IdempotentProducer {
     this.#stream = stream
     this.#producerId = producerId
     this.#autoClaim = options.autoClaim ?? false
+    this.#warnsOnDuplicates = options.warnOnDuplicates ?? true
     this.#onError = options.onError
     const endpoint = toEndpoint({
       ...handle,
@@ -310,8 +311,8 @@ export class IdempotentProducer {
   }
 
   #warn(): void {
-    if (this.#hasWarned) return
-    this.#hasWarned = true
+    if (!this.#warnsOnDuplicates) return
+    this.#warnsOnDuplicates = false
     console.warn(
       `The server had stored batches of producer ${this.#producerId} in epoch ${this.epoch} before this producer ` +
         'sent them: they count as duplicates and their messages are not stored again. If they are new messages, set ' +

@@ -165,10 +165,9 @@ export class PageSource {
   async #readConnection(connection: SseConnection): Promise<void> {
     const read = await connection.read()
     for (const batch of read.batches) this.#takeBatch(batch)
-    if (read.kind === 'batches' || this.#scope?.signal.aborted === true) {
-      if (this.#scope?.signal.aborted === true) this.#drop()
-      return
-    }
+    // Whoever lets go of a connection ends it: that says nothing about the server.
+    if (this.#connection !== connection || this.#scope?.signal.aborted === true) return this.#drop()
+    if (read.kind === 'batches') return
     this.#drop()
     const wasSse = this.#state.transport.kind === 'sse'
     this.#apply({ type: 'ended', atMs: Date.now(), broken: read.broken })

@@ -13,6 +13,11 @@ export interface IdempotentProducerOptions {
    * it. Leave it off for a job that sends the same batches again on purpose, to have them deduplicated.
    */
   autoClaim?: boolean | undefined
+  /**
+   * Whether to warn on the console when batches turn out to be stored already from before (true). Turn it off in a job
+   * that sends the same batches again on purpose; `duplicateCount` tells either way.
+   */
+  warnOnDuplicates?: boolean | undefined
   /** A batch with so many bytes is sent at once (1 048 576); the last message may go beyond. */
   maxBatchBytes?: number | undefined
   /** A batch is sent so long after its first message, in milliseconds (5). */

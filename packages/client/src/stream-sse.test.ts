@@ -289,6 +289,22 @@ describe('connections', () => {
     expect(warn.mock.calls[0]?.[0]).toMatch(/long-poll.*proxy/)
   })
 
+  it('one that the caller ends is no short one: nothing is warned of (C-050)', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const sse = eventStream()
+    const { script, response, until, subscribe } = await open([caughtUp(), events(), events(), sse.response])
+    subscribe()
+    await script.untilRequests(4)
+    sse.send(dataEvent('[1]') + controlEvent({ streamNextOffset: '0_1', upToDate: true }))
+    await until(2)
+    response.cancel()
+    await sse.cancelled
+    await new Promise((resolve) => setImmediate(resolve))
+
+    expect(script.requests).toHaveLength(4)
+    expect(warn).not.toHaveBeenCalled()
+  })
+
   it('the options decide when it is enough and whether to warn (C-053, C-050)', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     const { script, subscribe, response } = await open([caughtUp(), events(), hang], {

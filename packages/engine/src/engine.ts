@@ -35,7 +35,7 @@ import { GroupCommit } from './group-commit.ts'
 import { DEFAULT_ENGINE_LIMITS, type EngineLimits } from './limits.ts'
 import { type LongPollResult, longPoll, type WaitOptions } from './long-poll.ts'
 import { LiveReaders, type ReadingContext, type Step, takeStep } from './reading.ts'
-import type { StreamStorage } from './storage.ts'
+import type { StreamStorage, StreamSummary } from './storage.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { Sweeper } from './sweeper.ts'
 import { WakeUps } from './wake-ups.ts'
@@ -215,6 +215,11 @@ export class Engine {
           new Follower(this.#reading, this.#table.pin(path), state.id, from, first, sink, options),
       }
     })
+  }
+
+  /** Streams whose path starts with a prefix, in bytewise order of the path, after a given one. */
+  list(prefix: string, after: StreamPath | undefined, limit: number): Eventual<readonly StreamSummary[]> {
+    return this.#storage.list(prefix, after, limit)
   }
 
   /** Numbers for health checks, metrics and tests. */

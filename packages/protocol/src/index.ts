@@ -15,6 +15,7 @@ export {
   offsetAt,
   type Positioned,
 } from './generation.ts'
+export { isTrue } from './header-grammar.ts'
 export { encodeJsonMessages, endOfMessage, type JsonMessages } from './json-messages.ts'
 export { PROTOCOL_LIMITS } from './limits.ts'
 export { clip, lineage, type OwnRange, ownerOf, ownRanges } from './lineage.ts'

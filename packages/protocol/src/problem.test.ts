@@ -67,6 +67,18 @@ const answers: Answers = {
   'unsupported-encoding': [{ kind: 'unsupported-encoding', encoding: 'br' }, 415, 'UNSUPPORTED_ENCODING'],
   'host-refused': [{ kind: 'host-refused', detail }, 421, 'HOST_REFUSED'],
   'rate-limited': [{ kind: 'rate-limited', retryAfterSeconds: 5 }, 429, 'RATE_LIMITED', ['Retry-After', '5']],
+  unauthenticated: [
+    { kind: 'unauthenticated', detail, isTokenWrong: true },
+    401,
+    'UNAUTHORIZED',
+    ['WWW-Authenticate', 'Bearer realm="millrace", error="invalid_token"'],
+  ],
+  forbidden: [
+    { kind: 'forbidden', detail },
+    403,
+    'FORBIDDEN',
+    ['WWW-Authenticate', 'Bearer realm="millrace", error="insufficient_scope"'],
+  ],
   busy: [{ kind: 'busy', detail }, 503, 'UNAVAILABLE', ['Retry-After', '1']],
   'no-room': [{ kind: 'no-room', detail }, 507, 'INSUFFICIENT_STORAGE'],
 }

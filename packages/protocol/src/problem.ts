@@ -89,6 +89,9 @@ function toServerProblem(rejection: ServerRejection): Problem {
   switch (rejection.kind) {
     case 'origin-refused':
       return problem(403, 'origin-refused', 'ORIGIN_REFUSED', 'Origin Refused', rejection.detail)
+    case 'unauthenticated':
+    case 'forbidden':
+      return toChallenge(rejection)
     case 'route-not-found':
       return problem(404, 'not-found', 'NOT_FOUND', 'Not Found', rejection.detail)
     case 'method-not-allowed': {
@@ -138,11 +141,26 @@ function toServerProblem(rejection: ServerRejection): Problem {
   }
 }
 
+/** The refusals of the guard, which say what credentials would help (RFC 6750, 3). */
+function toChallenge(rejection: Extract<Rejection, { kind: 'unauthenticated' | 'forbidden' }>): Problem {
+  const { detail } = rejection
+  if (rejection.kind === 'forbidden') {
+    const headers = ['WWW-Authenticate', `${BEARER}, error="insufficient_scope"`]
+    return problem(403, 'forbidden', 'FORBIDDEN', 'Forbidden', detail, headers)
+  }
+  const headers = ['WWW-Authenticate', rejection.isTokenWrong ? `${BEARER}, error="invalid_token"` : BEARER]
+  return problem(401, 'unauthorized', 'UNAUTHORIZED', 'Unauthorized', detail, headers)
+}
+
+const BEARER = 'Bearer realm="millrace"'
+
 type Conflict = Exclude<
   ServerRejection,
   {
     kind:
       | 'origin-refused'
+      | 'unauthenticated'
+      | 'forbidden'
       | 'route-not-found'
       | 'method-not-allowed'
       | 'payload-too-large'

@@ -37,6 +37,10 @@ export type Rejection =
   | { readonly kind: 'unsupported-encoding'; readonly encoding: string }
   | { readonly kind: 'origin-refused'; readonly detail: string }
   | { readonly kind: 'host-refused'; readonly detail: string }
+  /** Nobody knows who asks: the credentials are missing, or wrong. */
+  | { readonly kind: 'unauthenticated'; readonly detail: string; readonly isTokenWrong: boolean }
+  /** Whoever asks may not do that, whether the stream exists or not. */
+  | { readonly kind: 'forbidden'; readonly detail: string }
   /** One client asks more often than it may. */
   | { readonly kind: 'rate-limited'; readonly retryAfterSeconds: number }
   /** Too much of something at this moment; the same request may succeed later. */

@@ -480,16 +480,16 @@ describe('the head of an SSE answer', () => {
     ['text/plain', 'text/plain'],
     ['application/json', 'application/json; charset=utf-8'],
   ])('R-179, R-190, R-199: is plain for %s', (mediaType, contentType) => {
-    expect(fields(sseHeaders(stream({ mediaType, contentType }), request('live=sse&offset=-1')))).toEqual(
-      head,
-    )
+    expect(
+      fields(sseHeaders(stream({ mediaType, contentType }), request('live=sse&offset=-1'), 'public')),
+    ).toEqual(head)
   })
 
   it.each(['application/octet-stream', 'application/x-protobuf', 'image/png', 'application/ndjson'])(
     'R-198: names the encoding for %s',
     (mediaType) => {
       const state = stream({ mediaType, contentType: mediaType })
-      expect(fields(sseHeaders(state, request('live=sse&offset=-1')))).toEqual({
+      expect(fields(sseHeaders(state, request('live=sse&offset=-1'), 'public'))).toEqual({
         ...head,
         'Stream-SSE-Data-Encoding': 'base64',
       })
@@ -497,13 +497,13 @@ describe('the head of an SSE answer', () => {
   )
 
   it('says that a closed stream is closed to a reader from now', () => {
-    expect(fields(sseHeaders(stream({}, true), request('live=sse&offset=now')))).toEqual({
+    expect(fields(sseHeaders(stream({}, true), request('live=sse&offset=now'), 'public'))).toEqual({
       ...head,
       'Stream-Closed': 'true',
       'Stream-Up-To-Date': 'true',
       'Stream-Next-Offset': '0000000000000000_0000000000000010',
     })
-    expect(fields(sseHeaders(stream({}, true), request('live=sse&offset=-1')))).toEqual(head)
-    expect(fields(sseHeaders(stream(), request('live=sse&offset=now')))).toEqual(head)
+    expect(fields(sseHeaders(stream({}, true), request('live=sse&offset=-1'), 'public'))).toEqual(head)
+    expect(fields(sseHeaders(stream(), request('live=sse&offset=now'), 'public'))).toEqual(head)
   })
 })

@@ -127,12 +127,16 @@ function withBody(slice: Slice, headers: string[]): WireResponse {
 }
 
 /** Head of an SSE answer; `now` on a closed stream says so at once (R-054). */
-export function sseHeaders(state: StreamState, request: ReadRequest): HeaderList {
+export function sseHeaders(
+  state: StreamState,
+  request: ReadRequest,
+  cacheScope: 'public' | 'private',
+): HeaderList {
   const headers = [
     'Content-Type',
     'text/event-stream',
     'Cache-Control',
-    'no-cache',
+    cacheScope === 'public' ? 'no-cache' : 'private, no-cache',
     'X-Accel-Buffering',
     'no',
   ]

@@ -13,6 +13,8 @@ export interface WireRequest {
   readonly scheme: 'http' | 'https'
   /** Who sends it, as far as the adapter knows: an address, for limits per client. */
   readonly client: string | undefined
+  /** Whether the sender of this connection showed a TLS certificate that was verified; unknown means no. */
+  readonly hasClientCertificate?: boolean
   /** Receives the whole body. The bytes belong to the caller; at most `maxBytes` of them are ever kept. */
   readBody(maxBytes: number): Promise<BodyReceived> | BodyReceived
   /** Calls back once if the client goes away before the response has ended. */

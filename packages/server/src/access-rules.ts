@@ -12,7 +12,7 @@ export type Access =
 const EXPOSED = [
   'Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date, Stream-Closed, Stream-TTL, Stream-Expires-At',
   'Stream-SSE-Data-Encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, Producer-Received-Seq',
-  'ETag, Location, Content-Type, Content-Encoding, Vary, Retry-After',
+  'ETag, Location, Content-Type, Content-Encoding, Vary, Retry-After, WWW-Authenticate',
 ].join(', ')
 
 const ALLOWED_HEADERS = [

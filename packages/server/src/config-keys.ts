@@ -2,6 +2,7 @@
  * Every configuration key: what it is, what it must be, what it is unless given. TOML files, environment, help, JSON
  * Schema and `config print` are all made of this table.
  */
+import { AUTH_KEYS } from './config-auth-keys.ts'
 import type { ConfigValue, ValueKind } from './config-value.ts'
 
 /** One key of the configuration. */
@@ -24,6 +25,7 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 const seconds = (least: number): ValueKind => ({ kind: 'duration', leastMs: least * 1000 })
+const wait: ValueKind = { kind: 'duration', leastMs: 1 }
 const size: ValueKind = { kind: 'bytes', least: 1 }
 const count = (least: number): ValueKind => ({ kind: 'count', least })
 const text: ValueKind = { kind: 'text' }
@@ -40,7 +42,7 @@ const SERVER: readonly ConfigKey[] = [
   {
     name: 'server.port',
     kind: { kind: 'port' },
-    about: 'Port to listen on, on loopback.',
+    about: 'Port to listen on.',
     legacyOf: 'server.bind_address',
   },
   { name: 'server.public_url', kind: text, about: 'Scheme and host of the URLs in Location headers.' },
@@ -58,7 +60,7 @@ const SERVER: readonly ConfigKey[] = [
   },
   {
     name: 'server.long_poll_timeout_secs',
-    kind: seconds(1),
+    kind: wait,
     about: 'How long a long-poll waits for data.',
     legacyOf: 'transport.connection.long_poll_timeout_secs',
   },
@@ -93,7 +95,7 @@ const LIMITS: readonly ConfigKey[] = [
   {
     name: 'limits.max_header_bytes',
     kind: { kind: 'bytes', least: KIB },
-    fallback: 16 * KIB,
+    fallback: 32 * KIB,
     about: 'Bytes of the head of one request.',
   },
   { name: 'limits.max_stream_name_bytes', kind: count(1), fallback: 1024, about: 'Bytes of a stream path.' },
@@ -199,7 +201,7 @@ const TRANSPORT: readonly ConfigKey[] = [
   },
   {
     name: 'transport.connection.long_poll_timeout_secs',
-    kind: seconds(1),
+    kind: wait,
     fallback: 30_000,
     about: 'How long a long-poll waits for data.',
   },
@@ -283,8 +285,18 @@ const PROXY: readonly ConfigKey[] = [
 ]
 
 const OBSERVABILITY: readonly ConfigKey[] = [
-  { name: 'observability.rust_log', kind: text, fallback: 'info', about: 'Log level; RUST_LOG beats it.' },
-  { name: 'log.rust_log', kind: text, about: 'Log level.', legacyOf: 'observability.rust_log' },
+  {
+    name: 'observability.rust_log',
+    kind: { kind: 'log' },
+    fallback: 'info',
+    about: 'What is printed: off, error, warn, info, debug (every request) or trace; RUST_LOG beats it.',
+  },
+  {
+    name: 'log.rust_log',
+    kind: { kind: 'log' },
+    about: 'What is printed.',
+    legacyOf: 'observability.rust_log',
+  },
 ]
 
 /** All keys, in the order they are printed. */
@@ -295,6 +307,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   ...STORAGE,
   ...TRANSPORT,
   ...PROXY,
+  ...AUTH_KEYS,
   ...OBSERVABILITY,
 ]
 

@@ -3,6 +3,7 @@ import { distance } from 'fastest-levenshtein'
 import { type AST, getStaticTOMLValue, parseTOML } from 'toml-eslint-parser'
 import { CONFIG_KEYS, type ConfigKey, findKey, variableOf } from './config-keys.ts'
 import { type ConfigValue, judgeValue, type RawValue } from './config-value.ts'
+import { logLevelIn } from './log-level.ts'
 
 /** A value and the place that gives it, such as `config/local.toml line 3` or `DS_SERVER__PORT`. */
 export interface GivenValue {
@@ -60,6 +61,9 @@ function valuesOf(section: readonly string[], node: AST.TOMLKeyValue): readonly 
 
 const PREFIX = 'DS_'
 
+/** The variable that names the profile. */
+export const PROFILE_VARIABLE = 'DS_PROFILE'
+
 /** Names of the first versions, and what they are called now. */
 const OLD_VARIABLES: ReadonlyMap<string, string> = new Map([
   ['PORT', 'DS_SERVER__PORT'],
@@ -76,13 +80,18 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
   const collected = new Collected('environment')
   const byVariable = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]))
   for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith(PREFIX) || text === undefined) continue
+    if (!variable.startsWith(PREFIX) || variable === PROFILE_VARIABLE || text === undefined) continue
     const key = byVariable.get(variable)
     if (key === undefined)
       collected.problems.push(
-        `There is no variable ${variable}.${suggestion(variable, [...byVariable.keys()])}`,
+        `There is no variable ${variable}.${suggestion(variable, [PROFILE_VARIABLE, ...byVariable.keys()])}`,
       )
     else collected.add(key, text, variable, variable)
+  }
+  // Other programs read it, too: what it says about those, or wrongly, is none of ours.
+  const level = logLevelIn(environment.RUST_LOG ?? '')
+  if (level !== undefined) {
+    collected.given.set('observability.rust_log', { value: level, place: 'RUST_LOG' })
   }
   return collected
 }

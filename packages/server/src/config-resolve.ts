@@ -2,7 +2,8 @@
 import { CONFIG_KEYS, type ConfigKey, findKey } from './config-keys.ts'
 import type { ConfigLayer, GivenValue } from './config-layer.ts'
 import { isProduction } from './config-profiles.ts'
-import type { ConfigValue } from './config-value.ts'
+import { type ConfigValue, parseAddress, withAddress } from './config-value.ts'
+import { ADMIN_PATH, BASE_PATH, HOST, ORIGIN, PUBLIC_URL } from './options.ts'
 
 /** A key's value and where it comes from; `undefined` where nothing is given and nothing holds by itself. */
 export interface EffectiveValue {
@@ -22,36 +23,54 @@ export interface ResolvedConfig {
   readonly problems: readonly string[]
 }
 
-/** Resolves layers; those that come later win. */
-export function resolveConfig(profile: string, layers: readonly ConfigLayer[]): ResolvedConfig {
+/** Resolves a built-in profile and the layers over it; those that come later win. */
+export function resolveConfig(
+  profile: string,
+  builtIn: ConfigLayer,
+  layers: readonly ConfigLayer[],
+): ResolvedConfig {
   const given = new Map<string, GivenValue>(layers.flatMap((layer) => [...layer.given]))
   const notes = [...noEffects(given)]
   const values = CONFIG_KEYS.filter(({ legacyOf }) => legacyOf === undefined).map((key): EffectiveValue => {
-    const found = given.get(key.name) ?? fromLegacy(key, given)
-    return { key, value: found?.value ?? key.fallback, place: found?.place ?? 'default' }
+    const start = builtIn.given.get(key.name) ?? { value: key.fallback, place: 'default' }
+    // What people give by an old name wins over what a profile has by the new one.
+    const { value, place } = given.get(key.name) ?? fromLegacy(key, given, start.value) ?? start
+    return { key, value, place }
   })
   for (const key of CONFIG_KEYS) {
     const old = given.get(key.name)
     const now = key.legacyOf === undefined ? undefined : given.get(key.legacyOf)
-    if (old && now)
+    if (old && now && !means(old.value, now.value))
       notes.push(`${old.place}: ${key.name} has no effect, because ${now.place} sets ${key.legacyOf}.`)
   }
   const problems = layers.flatMap((layer) => layer.problems)
-  const settled = impliedTransport(values, given)
+  const settled = builtIn.given.has('transport.mode') ? values : impliedTransport(values, given)
   return { profile, values: settled, notes, problems: [...problems, ...contradictions(profile, settled)] }
 }
 
-function fromLegacy(key: ConfigKey, given: ReadonlyMap<string, GivenValue>): GivenValue | undefined {
+function fromLegacy(
+  key: ConfigKey,
+  given: ReadonlyMap<string, GivenValue>,
+  start: ConfigValue | undefined,
+): GivenValue | undefined {
   const legacy = CONFIG_KEYS.find(({ legacyOf, name }) => legacyOf === key.name && given.has(name))
   const found = legacy && given.get(legacy.name)
   if (found === undefined || legacy?.kind.kind !== 'port') return found
-  return { value: `127.0.0.1:${String(found.value)}`, place: found.place }
+  return { value: withAddress(start, { port: Number(found.value) }), place: found.place }
+}
+
+/** Whether an old name says the same as the new one. */
+function means(old: ConfigValue, now: ConfigValue): boolean {
+  return old === now || old === parseAddress(String(now))?.port
 }
 
 function* noEffects(given: ReadonlyMap<string, GivenValue>): IterableIterator<string> {
-  for (const [name, { place }] of given) {
-    const reason = findKey(name)?.noEffect
-    if (reason !== undefined) yield `${place}: ${name} has no effect here: ${reason}.`
+  for (const [name, { place, value }] of given) {
+    const key = findKey(name)
+    const reason = key?.noEffect
+    // Who writes down what holds anyway misses nothing.
+    if (reason !== undefined && value !== key?.fallback)
+      yield `${place}: ${name} has no effect here: ${reason}.`
   }
 }
 
@@ -78,6 +97,7 @@ interface Lookup {
 /** Values that cannot hold together: blamed on one key, with what to do. */
 interface Contradiction {
   readonly blames: string
+  /** `{}` stands for the value of the key. */
   readonly says: string
   isThere(config: Lookup): boolean
 }
@@ -142,17 +162,60 @@ const CONTRADICTIONS: readonly Contradiction[] = [
   },
   {
     blames: 'http.stream_base_path',
-    says: 'http.stream_base_path must be a plain URL path such as /v1/stream.',
-    isThere: ({ at }) => !/^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(String(at('http.stream_base_path'))),
+    says: 'http.stream_base_path must be a plain URL path such as /v1/stream, not {}.',
+    isThere: ({ at }) => !BASE_PATH.test(String(at('http.stream_base_path'))),
+  },
+  {
+    blames: 'server.public_url',
+    says: 'server.public_url must be a scheme and a host such as https://streams.example.com, not {}.',
+    isThere: ({ at }) => !PUBLIC_URL.test(String(at('server.public_url') ?? 'http://none')),
+  },
+  {
+    blames: 'http.cors_origins',
+    says: 'http.cors_origins must be origins such as https://app.example.com, or *, not {}.',
+    isThere: ({ at }) => listsOther(at('http.cors_origins'), ORIGIN),
+  },
+  {
+    blames: 'http.allowed_hosts',
+    says: 'http.allowed_hosts must be names without scheme or port, or *, not {}.',
+    isThere: ({ at }) => listsOther(at('http.allowed_hosts'), HOST),
+  },
+  {
+    blames: 'transport.http.versions',
+    says: 'transport.http.versions must name http1, http2 or both.',
+    isThere: ({ at }) => isEmptyList(at('transport.http.versions')),
+  },
+  {
+    blames: 'transport.tls.alpn_protocols',
+    says: 'transport.tls.alpn_protocols must name http/1.1, h2 or both.',
+    isThere: ({ at }) => isEmptyList(at('transport.tls.alpn_protocols')),
+  },
+  {
+    blames: 'admin.base_path',
+    says: 'admin.base_path must be a plain URL path such as /admin, not {}.',
+    isThere: ({ at }) => !ADMIN_PATH.test(String(at('admin.base_path'))),
   },
   {
     blames: 'admin.base_path',
     says: 'admin.base_path and http.stream_base_path must not overlap.',
     isThere: ({ at }) =>
       at('admin.enabled') === true &&
-      `${String(at('http.stream_base_path'))}/`.startsWith(`${String(at('admin.base_path'))}/`),
+      overlap(String(at('http.stream_base_path')), String(at('admin.base_path'))),
   },
 ]
+
+function listsOther(value: ConfigValue | undefined, form: RegExp): boolean {
+  return Array.isArray(value) && value.some((one) => one !== '*' && !form.test(one))
+}
+
+function overlap(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => `${path.replace(/\/$/, '')}/`)
+  return a !== undefined && b !== undefined && (a.startsWith(b) || b.startsWith(a))
+}
+
+function isEmptyList(value: ConfigValue | undefined): boolean {
+  return Array.isArray(value) && value.length === 0
+}
 
 function contradictions(profile: string, values: readonly EffectiveValue[]): readonly string[] {
   const byName = new Map(values.map((one) => [one.key.name, one]))
@@ -162,6 +225,7 @@ function contradictions(profile: string, values: readonly EffectiveValue[]): rea
     return Array.isArray(value) && value.includes(entry)
   }
   return CONTRADICTIONS.filter((one) => one.isThere({ profile, at, lists })).map(
-    ({ blames, says }) => `${byName.get(blames)?.place ?? 'default'}: ${says}`,
+    ({ blames, says }) =>
+      `${byName.get(blames)?.place ?? 'default'}: ${says.replace('{}', () => JSON.stringify(at(blames)))}`,
   )
 }

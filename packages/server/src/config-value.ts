@@ -1,4 +1,5 @@
 /** Kinds of configuration values: how each is written in TOML and in the environment, and what it must be. */
+import { isLogFilter } from './log-level.ts'
 
 /** What a value is and what it must be; messages are made of it. */
 export type ValueKind =
@@ -12,6 +13,8 @@ export type ValueKind =
   | { readonly kind: 'count'; readonly least: number; readonly rule?: CountRule }
   | { readonly kind: 'flag' }
   | { readonly kind: 'text' }
+  /** A log level, or filters of them. */
+  | { readonly kind: 'log' }
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   /** An array of strings; in the environment separated by commas. */
   | { readonly kind: 'list'; readonly of?: readonly string[] }
@@ -34,13 +37,13 @@ export type Judged =
 export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
   switch (kind.kind) {
     case 'address':
-      return judge(typeof raw === 'string' && isAddress(raw) && raw, 'be an address such as 127.0.0.1:4437')
+      return judge(textThat(isAddress, raw), 'be an address such as 127.0.0.1:4437')
     case 'port':
       return judge(wholeNumber(raw, 0, 65_535), 'be a port from 0 to 65535')
     case 'duration':
       return judge(
         duration(raw, kind.leastMs),
-        `be a duration such as 30 (seconds), 400ms or 5m${atLeast(kind.leastMs / 1000)}`,
+        `be a duration such as 30 (seconds), 400ms or 5m${kind.leastMs % 1000 === 0 ? atLeast(kind.leastMs / 1000) : `, at least ${kind.leastMs}ms`}`,
       )
     case 'bytes':
       return judge(
@@ -52,7 +55,12 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
     case 'flag':
       return judge(flag(raw), 'be true or false')
     case 'text':
-      return judge(typeof raw === 'string' && raw !== '' && raw, 'be a text that is not empty')
+      return judge(
+        textThat((text) => text !== '', raw),
+        'be a text that is not empty',
+      )
+    case 'log':
+      return judge(textThat(isLogFilter, raw), 'be off, error, warn, info, debug or trace')
     case 'choice':
       return judge(choice(raw, kind.of), `be one of ${kind.of.join(', ')}`)
     case 'list':
@@ -63,8 +71,12 @@ export function judgeValue(kind: ValueKind, raw: RawValue): Judged {
   }
 }
 
-function judge(value: ConfigValue | undefined | false, must: string): Judged {
-  return value === undefined || value === false ? { ok: false, must } : { ok: true, value }
+function judge(value: ConfigValue | undefined, must: string): Judged {
+  return value === undefined ? { ok: false, must } : { ok: true, value }
+}
+
+function textThat(fits: (text: string) => boolean, raw: RawValue): string | undefined {
+  return typeof raw === 'string' && fits(raw) ? raw : undefined
 }
 
 function atLeast(least: number): string {
@@ -75,7 +87,7 @@ function judgeCount(least: number, rule: CountRule | undefined, raw: RawValue): 
   const number = wholeNumber(raw, least, Number.MAX_SAFE_INTEGER)
   if (rule === undefined) return judge(number, `be a whole number, at least ${least}`)
   const isPower = number !== undefined && number <= 256 && Number.isInteger(Math.log2(number))
-  return judge(isPower && number, 'be a power of two from 1 to 256')
+  return judge(isPower ? number : undefined, 'be a power of two from 1 to 256')
 }
 
 function wholeNumber(raw: RawValue, least: number, most: number): number | undefined {
@@ -170,4 +182,14 @@ export function parseAddress(text: string): { readonly host: string; readonly po
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   return host === undefined || port > 65_535 ? undefined : { host, port }
+}
+
+/** An address as it is written, with another host, another port, or both. */
+export function withAddress(
+  address: ConfigValue | undefined,
+  { host, port }: { readonly host?: string; readonly port?: number },
+): string {
+  const start = parseAddress(String(address)) ?? { host: '127.0.0.1', port: 0 }
+  const name = host ?? start.host
+  return `${name.includes(':') ? `[${name}]` : name}:${port ?? start.port}`
 }

@@ -1,6 +1,7 @@
 /** Embedding: Millrace inside somebody else's server. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Engine, type EngineStatistics, type StreamStorage } from '@millrace/engine'
+import { Guard } from './auth-guard.ts'
 import { createFetchHandler, type FetchHandler } from './fetch-adapter.ts'
 import { createNodeListener, type NodeListener } from './node-adapter.ts'
 import { type HandlerOptions, resolveOptions } from './options.ts'
@@ -33,6 +34,8 @@ export type { IncomingMessage, ServerResponse }
  */
 export function createHandler(options: HandlerOptions): MillraceHandler {
   const settings = resolveOptions(options)
+  const { authentication = 'none' } = options
+  const guard = authentication === 'none' ? undefined : new Guard(authentication, settings.onError)
   let engine: Engine | undefined
   let routes: RouteContext | undefined
   let isDraining = false
@@ -50,11 +53,11 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
     options.onReady?.()
     return undefined
   }
-  const ready =
-    options.storage instanceof Promise ? options.storage.then(open) : Promise.resolve(open(options.storage))
+  const storage = guard === undefined ? options.storage : guarded(guard, options.storage)
+  const ready = storage instanceof Promise ? storage.then(open) : Promise.resolve(open(storage))
   // Whoever awaits `ready` sees the failure; without anybody the log does.
   ready.catch(settings.onError)
-  const handler = createWireHandler({ settings, routes: () => routes, isDraining: () => isDraining })
+  const handler = createWireHandler({ settings, guard, routes: () => routes, isDraining: () => isDraining })
   return {
     node: createNodeListener(handler, () => isDraining),
     fetch: createFetchHandler(handler),
@@ -71,4 +74,19 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
       routes = undefined
     },
   }
+}
+
+/** Nobody is served before it is known who may be; a store that will not be used is closed. */
+async function guarded(
+  guard: Guard,
+  opening: StreamStorage | Promise<StreamStorage>,
+): Promise<StreamStorage> {
+  const storage = await opening
+  try {
+    await guard.open()
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+  return storage
 }

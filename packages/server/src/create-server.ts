@@ -1,6 +1,7 @@
 /** Standalone: a handler with a listening socket, on Node or on Bun. */
-import type { EngineStatistics } from '@millrace/engine'
+import type { EngineStatistics, StreamStorage } from '@millrace/engine'
 import { isLoopbackName } from './access-rules.ts'
+import { openDoor } from './auth-door.ts'
 import { listenOnBun } from './bun-listener.ts'
 import { createHandler, type MillraceHandler } from './create-handler.ts'
 import type { Listener } from './listener.ts'
@@ -41,12 +42,15 @@ export interface MillraceServer {
 /** The port of the protocol (R-024). */
 export const DEFAULT_PORT = 4437
 
-/** Opens the store, listens, and resolves when requests are served; rejects if either fails. */
+/**
+ * Opens the store, listens, and resolves when requests are served; rejects if either fails. Rejects with `RangeError`
+ * where the network could reach a server whose `authentication` nobody has decided on; `none` is a decision.
+ */
 export async function createServer(options: ServerOptions): Promise<MillraceServer> {
   const host = options.host ?? '127.0.0.1'
   // Nothing listens before recovery is over: whoever connects is served.
   const storage = await options.storage
-  const handler = createHandler({ ...options, storage, allowedHosts: withHost(options.allowedHosts, host) })
+  const handler = await handlerFor(options, storage, host)
   let listener: Listener
   try {
     await handler.ready
@@ -65,7 +69,7 @@ export async function createServer(options: ServerOptions): Promise<MillraceServ
   }
   let closing: Promise<void> | undefined
   return {
-    url: `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
+    url: `${options.tls ? 'https' : 'http'}://${inUrl(host)}:${listener.port}`,
     port: listener.port,
     handler,
     statistics: () => handler.statistics(),
@@ -77,9 +81,39 @@ export async function createServer(options: ServerOptions): Promise<MillraceServ
   }
 }
 
+/** A store that will not be used is closed. */
+async function handlerFor(
+  options: ServerOptions,
+  storage: StreamStorage,
+  host: string,
+): Promise<MillraceHandler> {
+  try {
+    refuseOpenDoor(host, options)
+    return createHandler({ ...options, storage, allowedHosts: withHost(options.allowedHosts, host) })
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+}
+
+/** Whoever opens a server to the network says who may use it. */
+function refuseOpenDoor(host: string, { authentication }: ServerOptions): void {
+  const open = openDoor(host, authentication)
+  if (open !== undefined) throw new RangeError(open)
+  if ('Bun' in globalThis && typeof authentication === 'object' && authentication.trustedHeader) {
+    throw new RangeError(
+      'A trusted header needs the address of the proxy, which Bun does not tell: use Node.',
+    )
+  }
+}
+
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
 /** A server that listens on an address is reached by it. */
 function withHost(hosts: '*' | readonly string[] | undefined, host: string): '*' | readonly string[] {
   if (hosts === '*') return '*'
-  const name = host.includes(':') ? `[${host}]` : host
+  const name = inUrl(host)
   return isLoopbackName(name) ? (hosts ?? []) : [...(hosts ?? []), name]
 }

@@ -193,7 +193,7 @@ const EXPOSED = [
   ...['Stream-Next-Offset', 'Stream-Cursor', 'Stream-Up-To-Date', 'Stream-Closed', 'Stream-TTL'],
   ...['Stream-Expires-At', 'Stream-SSE-Data-Encoding', 'Producer-Epoch', 'Producer-Seq'],
   ...['Producer-Expected-Seq', 'Producer-Received-Seq', 'ETag', 'Location', 'Content-Type'],
-  ...['Content-Encoding', 'Vary', 'Retry-After'],
+  ...['Content-Encoding', 'Vary', 'Retry-After', 'WWW-Authenticate'],
 ].sort()
 const ACCEPTED = [
   ...['Content-Type', 'Authorization', 'If-None-Match', 'Stream-Seq', 'Stream-TTL', 'Stream-Expires-At'],

@@ -64,6 +64,43 @@ describe('layers', () => {
     expect(config.notes.join()).toContain('server.long_poll_timeout_secs has no effect')
   })
 
+  it('let people name a port alone: the host is that of the profile, unless they say both', async () => {
+    const environment = { DS_SERVER__PORT: '81' }
+    const address = async (options: LoadConfigOptions): Promise<unknown> =>
+      (await load(options)).get('server.bind_address')
+    expect(await address({ profile: 'prod', environment })).toBe('0.0.0.0:81')
+    expect(await address({ environment })).toBe('127.0.0.1:81')
+    await write('local', '[server]\nbind_address = "127.0.0.2:82"\n')
+    expect(await address({ environment })).toBe('127.0.0.2:82')
+    expect(await address({ address: { port: 0 } })).toBe('127.0.0.2:0')
+    expect(await address({ address: { host: '::1' } })).toBe('[::1]:82')
+  })
+
+  it('take the profile of DS_PROFILE, unless another is asked for', async () => {
+    const environment = { DS_PROFILE: 'dev' }
+    expect((await load({ environment })).profile).toBe('dev')
+    expect((await load({ environment, profile: 'prod' })).profile).toBe('prod')
+  })
+
+  it('take certificate files among the overrides for a wish for TLS, unless a mode is given', async () => {
+    const files = { 'transport.tls.cert_path': 'a', 'transport.tls.key_path': 'b' }
+    const mode = async (options: LoadConfigOptions): Promise<unknown> =>
+      (await load(options)).get('transport.mode')
+    expect(await mode({ overrides: files })).toBe('tls')
+    const mutual = { ...files, 'transport.tls.client_ca_path': 'c' }
+    expect(await mode({ overrides: mutual })).toBe('mtls')
+    expect(await mode({ overrides: mutual, profile: 'prod-mtls' })).toBe('mtls')
+    await write('local', '[transport]\nmode = "http"\n')
+    expect((await problemsOf({ overrides: files })).join()).toContain('has no place with')
+  })
+
+  it('can switch off what an earlier one has switched on', async () => {
+    await write('default', '[admin]\nenabled = true\n[proxy]\nenabled = true\n')
+    await write('local', '[admin]\nenabled = false\n')
+    const config = await load({ environment: { DS_PROXY__ENABLED: 'false' } })
+    expect([config.get('admin.enabled'), config.get('proxy.enabled')]).toEqual([false, false])
+  })
+
   it('say what has no effect here, and what the first names are called now', async () => {
     const environment = { DS_STORAGE__ACID_SHARD_COUNT: '16', STORAGE_MODE: 'acid' }
     const { notes } = await load({ environment })
@@ -71,6 +108,68 @@ describe('layers', () => {
     expect(notes.join()).toContain('STORAGE_MODE has no effect: it is called DS_STORAGE__MODE now')
     expect(notes.join()).toContain('storage.acid_shard_count has no effect here')
   })
+})
+
+/** Every section and key that the Rust server's own file has, with its defaults. */
+const RUST_FILE = `
+[server]
+bind_address = "0.0.0.0:4437"
+port = 4437
+long_poll_timeout_secs = 30
+sse_reconnect_interval_secs = 60
+[limits]
+max_memory_bytes = 104857600
+max_stream_bytes = 10485760
+max_request_body_bytes = 10485760
+max_storage_jobs = 64
+max_stream_name_bytes = 1024
+max_stream_name_segments = 8
+[http]
+cors_origins = "*"
+allow_wildcard_cors = false
+stream_base_path = "/v1/stream"
+allow_insecure_webhooks = false
+[admin]
+enabled = false
+base_path = "/admin"
+[storage]
+mode = "acid"
+data_dir = "./data/streams"
+acid_shard_count = 16
+acid_backend = "file"
+[transport]
+mode = "http"
+[transport.http]
+versions = ["http1"]
+[transport.connection]
+long_poll_timeout_secs = 30
+sse_reconnect_interval_secs = 60
+[transport.tls]
+min_version = "1.3"
+max_version = "1.3"
+alpn_protocols = ["http/1.1"]
+[proxy]
+enabled = false
+forwarded_headers = "none"
+trusted_proxies = []
+[proxy.identity]
+mode = "none"
+require_tls = true
+[observability]
+rust_log = "info"
+[log]
+rust_log = "info"
+`
+
+it('takes the whole file of the Rust server, and says only what changes for its user', async () => {
+  await write('default', RUST_FILE)
+  const { notes, get } = await load()
+  expect([get('http.cors_origins'), get('limits.max_memory_bytes'), notes.length]).toEqual([
+    ['*'],
+    104_857_600,
+    2,
+  ])
+  expect(notes.filter((note) => /acid_shard_count|acid_backend/.test(note))).toEqual(notes)
 })
 
 describe('mistakes', () => {
@@ -107,7 +206,7 @@ describe('mistakes', () => {
   it.each([
     [
       'TLS files without TLS',
-      { 'transport.tls.cert_path': 'a' },
+      { 'transport.mode': 'http', 'transport.tls.cert_path': 'a' },
       'has no place with transport.mode = "http"',
     ],
     ['TLS without files', { 'transport.mode': 'tls' }, 'needs transport.tls.cert_path'],
@@ -129,6 +228,18 @@ describe('mistakes', () => {
       { 'admin.enabled': true, 'admin.base_path': '/v1' },
       'must not overlap',
     ],
+    [
+      'an administration under the streams',
+      { 'admin.enabled': true, 'http.stream_base_path': '/' },
+      'must not overlap',
+    ],
+    ['a base path that is none, shown', { 'http.stream_base_path': 'v1' }, 'not "v1"'],
+    ['a public URL with a path', { 'server.public_url': 'https://a.example/b' }, 'a scheme and a host'],
+    ['an origin with a path', { 'http.cors_origins': ['https://a.example/b'] }, 'must be origins such as'],
+    ['a host with a port', { 'http.allowed_hosts': ['a.example:80'] }, 'without scheme or port'],
+    ['no version of HTTP', { 'transport.http.versions': [] }, 'must name http1, http2 or both'],
+    ['nothing to offer by ALPN', { 'transport.tls.alpn_protocols': [] }, 'must name http/1.1, h2 or both'],
+    ['an administration at the root', { 'admin.base_path': '/' }, 'plain URL path such as /admin'],
     ['a key that is not there', { 'server.prot': 1 }, 'there is no key server.prot'],
   ])('%s', async (_, overrides, expected) => {
     expect((await problemsOf({ overrides })).join()).toContain(expected)

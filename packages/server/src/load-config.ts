@@ -1,16 +1,23 @@
 /** Reads the layers of the configuration from where they are, and makes one of them. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type ConfigLayer, environmentLayer, oldVariables, plainLayer, tomlLayer } from './config-layer.ts'
+import {
+  type ConfigLayer,
+  environmentLayer,
+  oldVariables,
+  PROFILE_VARIABLE,
+  plainLayer,
+  tomlLayer,
+} from './config-layer.ts'
 import { CONFIG_PROFILES } from './config-profiles.ts'
 import { type EffectiveValue, type ResolvedConfig, resolveConfig } from './config-resolve.ts'
-import type { ConfigValue, RawValue } from './config-value.ts'
+import { type ConfigValue, type RawValue, withAddress } from './config-value.ts'
 
 /** Where to look. */
 export interface LoadConfigOptions {
   /** Directory that holds `config/`; the working directory unless given. */
   readonly directory?: string
-  /** `default` unless given. */
+  /** What `DS_PROFILE` says unless given, otherwise `default`. */
   readonly profile?: string
   /** One more file, which must exist; it wins over the others. */
   readonly file?: string
@@ -19,6 +26,8 @@ export interface LoadConfigOptions {
   /** By key, such as `{'server.port': 0}`; they win over everything. `placeOf` says how messages call them. */
   readonly overrides?: Readonly<Record<string, RawValue>>
   readonly placeOf?: (key: string) => string
+  /** Host and port that take the place of those of `server.bind_address`, each by itself. */
+  readonly address?: { readonly host?: string; readonly port?: number }
 }
 
 /** The configuration in force, and how it came about. */
@@ -51,20 +60,35 @@ export class ConfigError extends Error {
  * that is wrong, each with its file and line or its variable.
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
-  const { directory = '.', profile = 'default', environment = process.env, overrides = {} } = options
+  const { directory = '.', environment = process.env } = options
+  const profile = options.profile ?? environment[PROFILE_VARIABLE] ?? 'default'
   const read = await readLayers(directory, profile, options.file)
   const builtIn = plainLayer(`profile ${profile}`, CONFIG_PROFILES.get(profile) ?? {})
-  const layers: readonly ConfigLayer[] = [
-    builtIn,
-    ...read.layers,
-    environmentLayer(environment),
+  const below = [...read.layers, environmentLayer(environment)]
+  const overrides = wholeOverrides(options, resolveConfig(profile, builtIn, below).values)
+  const resolved = resolveConfig(profile, builtIn, [
+    ...below,
     plainLayer('options', overrides, options.placeOf),
-  ]
-  const resolved = resolveConfig(profile, layers)
+  ])
   const isKnown = CONFIG_PROFILES.has(profile) || read.files.some((file) => file.endsWith(`${profile}.toml`))
   const problems = isKnown ? resolved.problems : [unknownProfile(profile), ...resolved.problems]
   if (problems.length > 0) throw new ConfigError(problems)
   return loaded(resolved, read.files, [...oldVariables(environment), ...resolved.notes])
+}
+
+/** Overrides with what follows from them: a whole address, and TLS where its files are named and no mode is. */
+function wholeOverrides(
+  { overrides = {}, address }: LoadConfigOptions,
+  below: readonly EffectiveValue[],
+): Readonly<Record<string, RawValue>> {
+  const under = (name: string): EffectiveValue | undefined => below.find(({ key }) => key.name === name)
+  const namesTls = 'transport.tls.cert_path' in overrides || 'transport.tls.key_path' in overrides
+  const mode = 'transport.tls.client_ca_path' in overrides ? 'mtls' : 'tls'
+  return {
+    ...(address && { 'server.bind_address': withAddress(under('server.bind_address')?.value, address) }),
+    ...(namesTls && under('transport.mode')?.place === 'default' && { 'transport.mode': mode }),
+    ...overrides,
+  }
 }
 
 function unknownProfile(profile: string): string {

@@ -64,9 +64,14 @@ class NodeRequest implements WireRequest {
     return this.#message.socket.remoteAddress
   }
 
+  get hasClientCertificate(): boolean {
+    const { socket } = this.#message
+    return 'authorized' in socket && socket.authorized === true
+  }
+
   readonly header = (name: string): string | undefined => {
     if (name === 'host' && this.#authority !== undefined) return this.#authority
-    if (name === 'host' || name === 'content-type') {
+    if (name === 'host' || name === 'content-type' || name === 'authorization') {
       const values = allValues(this.#message.rawHeaders, name)
       // HTTP/2 has the authority in a field of its own.
       return values ?? (name === 'host' ? this.#message.headers[':authority']?.toString() : undefined)

@@ -5,7 +5,13 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http'
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+} from 'node:http2'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { type Socket, Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { afterAnswers, afterAnswersBefore, type BrokenAt } from './answers-owed.ts'
@@ -18,8 +24,8 @@ const KEEP_ALIVE_MS = 75_000
 /** Requests that one HTTP/2 connection may have under way, live readers included. */
 const MAX_CONCURRENT_STREAMS = 1000
 
-/** Both are servers of `node:net` that emit the same events; only one of them can end its idle connections. */
-type NodeServer = ReturnType<typeof createServer> | Http2SecureServer
+/** All are servers of `node:net` that emit the same events; not all of them can end their idle connections. */
+type NodeServer = ReturnType<typeof createServer> | Http2SecureServer | HttpsServer
 
 /** Serves a handler on a TCP port. */
 export const listenOnNode: Listen = async (handler, options) => {
@@ -51,6 +57,8 @@ function httpOptions(options: ListenOptions): HttpServerOptions {
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: Math.min(30_000, options.requestTimeoutMs),
     requestTimeout: options.requestTimeoutMs,
+    // Requests that are late are looked for at this interval: it must not be long beside what they may take.
+    connectionsCheckingInterval: Math.min(30_000, Math.ceil(options.requestTimeoutMs / 4)),
     maxHeaderSize: options.maxHeaderBytes,
     // The access rules judge a missing Host, in the form of all other refusals.
     requireHostHeader: false,
@@ -64,37 +72,46 @@ function plainServer(handler: MillraceHandler, options: ListenOptions): ReturnTy
   return server
 }
 
-/** HTTP/2 and HTTP/1.1 by ALPN. */
+/** HTTP/2 and HTTP/1.1 by ALPN, or only one of them. */
 async function secureServer(
   handler: MillraceHandler,
   options: ListenOptions,
   tls: TlsOptions,
-): Promise<Http2SecureServer> {
+): Promise<Http2SecureServer | HttpsServer> {
   const files = await readTlsFiles(tls)
   const versions = tls.versions ?? ['http1', 'http2']
-  const server = createSecureServer(
-    {
-      ...files,
-      allowHTTP1: versions.includes('http1'),
-      ALPNProtocols: versions.map((version) => (version === 'http2' ? 'h2' : 'http/1.1')),
-      requestCert: tls.clientCaPath !== undefined,
-      rejectUnauthorized: tls.clientCaPath !== undefined,
-      handshakeTimeout: Math.min(30_000, options.requestTimeoutMs),
-      maxSessionMemory: 64,
-      settings: {
-        maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
-        maxHeaderListSize: options.maxHeaderBytes,
-        initialWindowSize: 1024 * 1024,
-      },
-    },
-    // The compatible API of HTTP/2 has the same shape as far as the adapter goes.
-    handler.node as unknown as Parameters<typeof createSecureServer>[1],
-  )
+  const secure = {
+    ...files,
+    requestCert: tls.clientCaPath !== undefined,
+    rejectUnauthorized: tls.clientCaPath !== undefined,
+    handshakeTimeout: Math.min(30_000, options.requestTimeoutMs),
+  }
+  // A server of `node:http2` offers HTTP/2 whatever ALPN protocols it is given.
+  const server = versions.includes('http2')
+    ? multiplexedServer(handler, options, { ...secure, allowHTTP1: versions.includes('http1') })
+    : createHttpsServer({ ...secure, ...httpOptions(options) }, handler.node)
   // HTTP/1.1 connections look for their settings on the server itself.
   Object.assign(server, httpOptions(options), { maxHeadersCount: 0 })
   // A client that speaks no TLS, or no version we do, is gone by itself: nothing of ours failed.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   return server
+}
+
+function multiplexedServer(
+  handler: MillraceHandler,
+  { maxHeaderBytes }: ListenOptions,
+  secure: SecureServerOptions,
+): Http2SecureServer {
+  const settings = {
+    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+    maxHeaderListSize: maxHeaderBytes,
+    initialWindowSize: 1024 * 1024,
+  }
+  return createSecureServer(
+    { ...secure, maxSessionMemory: 64, settings },
+    // The compatible API of HTTP/2 has the same shape as far as the adapter goes.
+    handler.node as unknown as Parameters<typeof createSecureServer>[1],
+  )
 }
 
 /** What is connected, to be let go one by one. */

@@ -1,5 +1,6 @@
 /** What a handler can be told. Everything has a default that is safe on a developer's machine. */
 import type { EngineLimits, StreamStorage } from '@millrace/engine'
+import type { Authentication } from './auth-options.ts'
 
 /** Options of `createHandler`. */
 export interface HandlerOptions {
@@ -15,6 +16,11 @@ export interface HandlerOptions {
   readonly sseHeartbeatIntervalMs?: number
   /** Largest request body. 16 MiB unless given. */
   readonly maxBodyBytes?: number
+  /**
+   * Who is let in and what they may do: tokens, API keys or a trusted proxy, with permissions by path and operation.
+   * `none` unless given: everybody who reaches the server may do everything.
+   */
+  readonly authentication?: Authentication
   /** Origins of web pages that may use this server, besides loopback ones; `*` admits every page. */
   readonly allowedOrigins?: '*' | readonly string[]
   /** Host names this server answers to, besides loopback ones; `*` answers to every name. */
@@ -23,12 +29,26 @@ export interface HandlerOptions {
   readonly maxRequestsPerSecond?: number
   /** Scheme and authority for `Location`; derived from each request unless given. */
   readonly publicUrl?: string
+  /** With it `GET <adminBasePath>/streams` lists the streams. Whoever may read may list. */
+  readonly adminBasePath?: string
+  /** Told of every answer once its head is made; a live one goes on after that. */
+  readonly onAnswered?: (answered: AnsweredRequest) => void
   /** Bounds of the engine. */
   readonly limits?: Partial<EngineLimits>
   /** Called once the store is open and requests are served. */
   readonly onReady?: () => void
   /** Where failures on this side go; they are also answered with a 5xx. Standard error unless given. */
   readonly onError?: (error: unknown) => void
+}
+
+/** A request and its answer, for a log. */
+export interface AnsweredRequest {
+  readonly method: string
+  /** The path as received, without its query. */
+  readonly path: string
+  readonly status: number
+  /** From the head of the request to that of the answer. */
+  readonly elapsedMs: number
 }
 
 /** Options with every default filled in. */
@@ -42,6 +62,8 @@ export interface HandlerSettings {
   readonly allowedHosts: '*' | readonly string[]
   readonly maxRequestsPerSecond: number | undefined
   readonly publicUrl: string | undefined
+  readonly adminPath: string | undefined
+  readonly onAnswered: ((answered: AnsweredRequest) => void) | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -68,6 +90,8 @@ export function resolveOptions(options: HandlerOptions): HandlerSettings {
     maxRequestsPerSecond:
       options.maxRequestsPerSecond && atLeast(1, 'maxRequestsPerSecond', options.maxRequestsPerSecond),
     publicUrl: options.publicUrl && publicUrl(options.publicUrl),
+    adminPath: options.adminBasePath && adminPath(options.adminBasePath),
+    onAnswered: options.onAnswered,
     onError: options.onError ?? ((error) => console.error(error)),
   }
 }
@@ -77,8 +101,16 @@ function atLeast(least: number, name: string, value: number): number {
   throw new RangeError(`${name} must be a number of at least ${least}, not ${value}`)
 }
 
-const ORIGIN = /^(?:https?:\/\/[^/\s]+|null)$/i
-const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+/** What a value that is written as text has to look like. */
+export const ORIGIN: RegExp = /^(?:https?:\/\/[^/\s]+|null)$/i
+/** A name or an address in brackets. */
+export const HOST: RegExp = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+/** Scheme and authority. */
+export const PUBLIC_URL: RegExp = /^https?:\/\/[^/\s?#]+\/?$/i
+/** Plain segments, or nothing. */
+export const BASE_PATH: RegExp = /^(?:\/[A-Za-z0-9._~-]+)*\/?$/
+/** Plain segments, at least one. */
+export const ADMIN_PATH: RegExp = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
 function checked(form: RegExp, names: '*' | readonly string[], rule: string): '*' | readonly string[] {
   const wrong = names === '*' ? undefined : names.find((name) => !form.test(name))
@@ -87,14 +119,19 @@ function checked(form: RegExp, names: '*' | readonly string[], rule: string): '*
 }
 
 function publicUrl(url: string): string {
-  if (/^https?:\/\/[^/\s?#]+\/?$/i.test(url)) return url.replace(/\/$/, '')
+  if (PUBLIC_URL.test(url)) return url.replace(/\/$/, '')
   throw new RangeError(
     `The public URL is a scheme and a host, such as https://streams.example.com, not ${url}.`,
   )
 }
 
+function adminPath(path: string): string {
+  if (ADMIN_PATH.test(path)) return path
+  throw new RangeError(`adminBasePath must be a plain URL path such as /admin, not ${path}`)
+}
+
 function streamRoot(basePath: string): string {
-  if (!/^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(basePath)) {
+  if (!BASE_PATH.test(basePath)) {
     throw new RangeError(`streamBasePath must be a plain URL path such as /v1/stream, not ${basePath}`)
   }
   return basePath.endsWith('/') ? basePath : `${basePath}/`

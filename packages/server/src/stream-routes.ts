@@ -20,6 +20,8 @@ import {
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
+import type { Identity } from './auth-guard.ts'
+import { isPublic } from './auth-operations.ts'
 import type { HandlerSettings } from './options.ts'
 import { sseBody } from './sse-body.ts'
 
@@ -36,6 +38,8 @@ export interface StreamRequest {
   readonly wire: WireRequest
   readonly path: StreamPath
   readonly query: string
+  /** Who asks, and is allowed to; `undefined` where everybody is. */
+  readonly identity: Identity | undefined
 }
 
 /** A refusal as a response. */
@@ -115,67 +119,90 @@ async function read(context: RouteContext, request: StreamRequest): Promise<Wire
     const found = await context.engine.head(request.path)
     return refuse(found.kind === 'rejected' ? found.rejection : parsed.rejection)
   }
-  switch (parsed.request.mode) {
+  const { identity, path } = request
+  const reading: Reading = {
+    request: parsed.request,
+    path,
+    ifNoneMatch: request.wire.header('if-none-match'),
+    cacheScope: identity === undefined || isPublic(identity, path) ? 'public' : 'private',
+    leftMs: leftMs(identity, context.nowMs()),
+    onAborted: (listener) => request.wire.onAborted(listener),
+  }
+  const response = await serveReading(context, reading)
+  if (identity === undefined || reading.cacheScope === 'public') return response
+  // The browser that keeps an answer may be used by somebody else next.
+  return { ...response, headers: [...response.headers, 'Vary', identity.varyBy] }
+}
+
+/** A read that is allowed. */
+interface Reading {
+  readonly request: ReadRequest
+  readonly path: StreamPath
+  readonly ifNoneMatch: string | undefined
+  /** Whether shared caches may keep the answer. */
+  readonly cacheScope: 'public' | 'private'
+  /** How long the reader may go on. */
+  readonly leftMs: number
+  onAborted(listener: () => void): void
+}
+
+function leftMs(identity: Identity | undefined, nowMs: number): number {
+  if (identity?.expiresAtMs === undefined) return Number.POSITIVE_INFINITY
+  return Math.max(1, identity.expiresAtMs - nowMs)
+}
+
+function serveReading(context: RouteContext, reading: Reading): Promise<WireResponse> {
+  switch (reading.request.mode) {
     case 'catch-up':
-      return catchUp(context, request, parsed.request)
+      return catchUp(context, reading)
     case 'long-poll':
-      return longPoll(context, request, parsed.request)
+      return longPoll(context, reading)
     case 'sse':
-      return follow(context, request, parsed.request)
+      return follow(context, reading)
   }
 }
 
-async function catchUp(
-  context: RouteContext,
-  { wire, path }: StreamRequest,
-  request: ReadRequest,
-): Promise<WireResponse> {
+async function catchUp(context: RouteContext, reading: Reading): Promise<WireResponse> {
+  const { path, request, ifNoneMatch, cacheScope } = reading
   const result = await context.engine.read(path, request.start)
   if (result.kind === 'rejected') return refuse(result.rejection)
-  const ifNoneMatch = wire.header('if-none-match')
-  const nowMs = context.nowMs()
-  return respondToRead({
-    request,
-    slice: result.slice,
-    cursor: undefined,
-    ifNoneMatch,
-    nowMs,
-    cacheScope: 'public',
-  })
+  const { slice } = result
+  return respondToRead({ request, slice, cursor: undefined, ifNoneMatch, nowMs: context.nowMs(), cacheScope })
 }
 
-async function longPoll(
-  context: RouteContext,
-  { wire, path }: StreamRequest,
-  request: ReadRequest,
-): Promise<WireResponse> {
+async function longPoll(context: RouteContext, reading: Reading): Promise<WireResponse> {
   const { engine, settings, entropy } = context
-  const result = await engine.poll(path, request.start, {
-    waitMs: settings.longPollTimeoutMs,
-    onAborted: (listener) => wire.onAborted(listener),
-  })
+  const { path, request, cacheScope, onAborted } = reading
+  const waitMs = Math.min(settings.longPollTimeoutMs, reading.leftMs)
+  const result = await engine.poll(path, request.start, { waitMs, onAborted })
   if (result.kind === 'rejected') return refuse(result.rejection)
   if (result.kind === 'aborted') return CLIENT_GONE
   const nowMs = context.nowMs()
   const cursor = nextCursor(request.cursor, nowMs, entropy.random)
   const { slice } = result
-  return respondToRead({ request, slice, cursor, ifNoneMatch: undefined, nowMs, cacheScope: 'public' })
+  return respondToRead({ request, slice, cursor, ifNoneMatch: undefined, nowMs, cacheScope })
 }
 
-async function follow(
-  context: RouteContext,
-  { path }: StreamRequest,
-  request: ReadRequest,
-): Promise<WireResponse> {
+async function follow(context: RouteContext, reading: Reading): Promise<WireResponse> {
   const { engine, settings, entropy } = context
-  const following = await engine.follow(path, request.start)
+  const { request, cacheScope } = reading
+  const following = await engine.follow(reading.path, request.start)
   if (following.kind === 'rejected') return refuse(following.rejection)
   const body = sseBody(following, {
-    follow: { lifetimeMs: settings.sseReconnectIntervalMs, heartbeatMs: settings.sseHeartbeatIntervalMs },
+    follow: {
+      lifetimeMs: lifetimeMs(settings.sseReconnectIntervalMs, reading.leftMs),
+      heartbeatMs: settings.sseHeartbeatIntervalMs,
+    },
     cursor: request.cursor,
     nowMs: context.nowMs,
     random: entropy.random,
     onError: settings.onError,
   })
-  return { status: 200, headers: sseHeaders(following.state, request), body }
+  return { status: 200, headers: sseHeaders(following.state, request, cacheScope), body }
+}
+
+/** 0 is for ever. */
+function lifetimeMs(reconnectIntervalMs: number, leftMs: number): number {
+  const least = Math.min(reconnectIntervalMs === 0 ? Number.POSITIVE_INFINITY : reconnectIntervalMs, leftMs)
+  return least === Number.POSITIVE_INFINITY ? 0 : least
 }

@@ -188,6 +188,11 @@ describe('the version of HTTP', () => {
     await server.close()
     await start({ versions: ['http1'] })
     expect((await askOne('GET', '/healthz')).status).toBe(200)
+    const asking = { port: server.port, host: '127.0.0.1', ca: files.authority.cert }
+    const offered = tlsConnect({ ...asking, ALPNProtocols: ['h2', 'http/1.1'] })
+    await once(offered, 'secureConnect')
+    expect(offered.alpnProtocol).toBe('http/1.1')
+    offered.destroy()
   })
 
   it('of TLS is 1.2 at least', async () => {
@@ -226,6 +231,14 @@ describe('renewal', () => {
     expect(after.status).toBe(200)
     expect(after.cert).not.toBe(before.cert)
     expect((await ask(over, 'GET', '/healthz')).status).toBe(200)
+  })
+
+  it('is the same without HTTP/2', async () => {
+    await start({ versions: ['http1'] })
+    const before = await askOne('GET', '/healthz')
+    await files.renew()
+    await server.server.reloadTls()
+    expect((await askOne('GET', '/healthz')).cert).not.toBe(before.cert)
   })
 
   it('changes nothing if the new files are no good', async () => {

@@ -13,8 +13,11 @@ import {
   type WireResponse,
 } from '@millrace/protocol'
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
-import type { HandlerSettings } from './options.ts'
+import type { Guard, Identity } from './auth-guard.ts'
+import { NEEDS_CREDENTIALS, refusalOfAdministration, refusalOfRequest } from './auth-operations.ts'
+import type { AnsweredRequest, HandlerSettings } from './options.ts'
 import { RateLimit } from './rate-limit.ts'
+import { serveListing } from './stream-listing.ts'
 import { type RouteContext, refuse, serveStream } from './stream-routes.ts'
 
 /** Answers every request; never throws. */
@@ -23,6 +26,8 @@ export type WireHandler = (request: WireRequest) => Promise<WireResponse>
 /** What a handler needs to know of the server around it. */
 export interface WireContext {
   readonly settings: HandlerSettings
+  /** Who may do what; without it everybody may do everything. */
+  readonly guard: Guard | undefined
   /** The routes, once the store is open. */
   routes(): RouteContext | undefined
   isDraining(): boolean
@@ -39,26 +44,65 @@ export function createWireHandler(context: WireContext): WireHandler {
   const access = new AccessRules(settings.allowedOrigins, settings.allowedHosts)
   const rate = settings.maxRequestsPerSecond
   const limit = rate === undefined ? undefined : new RateLimit(rate, () => performance.now())
-  return async (request) => {
+  const answer: WireHandler = async (request) => {
     // Health checks come from wherever the deployment's probes are, under whatever name, and tell nothing.
     const granted = isHealthPath(request.target) ? access.open : access.judge(request.header)
     let response: WireResponse
     try {
       response = isRefused(granted, request)
         ? refuse(granted.rejection)
-        : (refuseTooFrequent(limit, request) ?? (await route(context, request)))
+        : await (context.guard === undefined || isOpen(request)
+            ? (refuseTooFrequent(limit, request) ?? route(context, request, undefined))
+            : admit(context, context.guard, limit, request))
     } catch (error) {
       settings.onError(error)
       response = respondToFailure(error, context.routes()?.engine.refusesWrites())
     }
     return finish(request, response, granted.headers)
   }
+  return settings.onAnswered === undefined ? answer : observed(answer, settings.onAnswered)
+}
+
+/** The same, telling of every answer. The query is left out: it may hold what is nobody's business. */
+function observed(answer: WireHandler, onAnswered: (answered: AnsweredRequest) => void): WireHandler {
+  return async (request) => {
+    const startedMs = performance.now()
+    const response = await answer(request)
+    const { method, target } = request
+    const [path = ''] = target.split('?', 1)
+    onAnswered({ method, path, status: response.status, elapsedMs: performance.now() - startedMs })
+    return response
+  }
+}
+
+/** Preflights and health checks come without credentials, and tell nothing. */
+function isOpen(request: WireRequest): boolean {
+  return request.method === 'OPTIONS' || isHealthPath(request.target)
+}
+
+/** Before anything else is done for a request, it is known who sends it. */
+async function admit(
+  context: WireContext,
+  guard: Guard,
+  limit: RateLimit | undefined,
+  request: WireRequest,
+): Promise<WireResponse> {
+  const identity = await guard.identify(request)
+  // Whoever tries credentials that are wrong is limited by address.
+  const limitKey = 'rejection' in identity ? undefined : identity.limitKey
+  const limited = refuseTooFrequent(limit, request, limitKey)
+  if (limited !== undefined) return limited
+  return 'rejection' in identity ? refuse(identity.rejection) : route(context, request, identity)
 }
 
 /** Health checks are never too frequent: a probe that is refused looks like a server that is down. */
-function refuseTooFrequent(limit: RateLimit | undefined, request: WireRequest): WireResponse | undefined {
+function refuseTooFrequent(
+  limit: RateLimit | undefined,
+  request: WireRequest,
+  limitKey?: string,
+): WireResponse | undefined {
   if (limit === undefined || isHealthPath(request.target)) return undefined
-  const retryAfterSeconds = limit.take(request.client ?? 'unknown')
+  const retryAfterSeconds = limit.take(limitKey ?? request.client ?? 'unknown')
   return retryAfterSeconds === undefined ? undefined : refuse({ kind: 'rate-limited', retryAfterSeconds })
 }
 
@@ -83,7 +127,11 @@ function finish(request: WireRequest, response: WireResponse, common: HeaderList
   return { status, headers, body }
 }
 
-async function route(context: WireContext, request: WireRequest): Promise<WireResponse> {
+async function route(
+  context: WireContext,
+  request: WireRequest,
+  identity: Identity | undefined,
+): Promise<WireResponse> {
   const { target } = request
   if (target.length > PROTOCOL_LIMITS.maxTargetBytes) {
     return refuse({
@@ -93,22 +141,36 @@ async function route(context: WireContext, request: WireRequest): Promise<WireRe
   }
   const questionMark = target.indexOf('?')
   const rawPath = questionMark < 0 ? target : target.slice(0, questionMark)
-  const { streamRoot } = context.settings
+  const { streamRoot, adminPath } = context.settings
+  const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
   // Before the streams: where these are at the root, a health check is no stream's name.
   if (HEALTH_PATHS.has(rawPath)) return serveHealth(context, request, rawPath)
+  if (adminPath !== undefined && `${rawPath}/`.startsWith(`${adminPath}/`)) {
+    const refusal = identity && refusalOfAdministration(identity)
+    if (refusal !== undefined) return refuse(refusal)
+    const routes = context.routes()
+    if (routes === undefined) return stillStarting()
+    return serveListing(routes.engine, request, adminPath, rawPath.slice(adminPath.length), query)
+  }
   if (!rawPath.startsWith(streamRoot)) {
     return refuse({ kind: 'route-not-found', detail: `Streams are below ${streamRoot} on this server.` })
   }
   const parsed = parseStreamPath(rawPath.slice(streamRoot.length))
-  if (parsed.kind === 'control') return refuseControl(parsed.path)
+  if (parsed.kind === 'control') {
+    return identity?.isAnonymous === true ? refuse(NEEDS_CREDENTIALS) : refuseControl(parsed.path)
+  }
   if (request.method === 'OPTIONS') return { status: 204, headers: PREFLIGHT_HEADERS, body: undefined }
   if (!METHODS.has(request.method)) return refuse({ kind: 'method-not-allowed', allow: STREAM_METHODS })
   if (parsed.kind === 'invalid') return refuse({ kind: 'invalid-path', detail: parsed.detail })
+  const refusal = identity && refusalOfRequest(identity, request, parsed.path, streamRoot)
+  if (refusal !== undefined) return refuse(refusal)
   const routes = context.routes()
-  if (routes === undefined)
-    return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
-  const query = questionMark < 0 ? '' : target.slice(questionMark + 1)
-  return serveStream(routes, { wire: request, path: parsed.path, query })
+  if (routes === undefined) return stillStarting()
+  return serveStream(routes, { wire: request, path: parsed.path, query, identity })
+}
+
+function stillStarting(): WireResponse {
+  return refuse({ kind: 'busy', detail: 'The server is still starting: try again.' })
 }
 
 /** Control routes name their error in `error` as well, where clients of these routes look for it (2.6). */
