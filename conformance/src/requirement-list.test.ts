@@ -67,6 +67,7 @@ const CLIENT_AREAS = [
   [90, 93],
   [100, 119],
   [130, 150],
+  [183, 183],
 ] as const
 
 test('the list of the client is complete', () => {
