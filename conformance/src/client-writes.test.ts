@@ -6,7 +6,6 @@ import {
   SequenceGapError,
   StaleEpochError,
   StreamClosedError,
-  stream,
 } from '@millrace/client'
 import { createServer, type MillraceServer, memoryStorage } from '@millrace/server'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -48,30 +47,6 @@ function rejection(promise: Promise<unknown>): Promise<unknown> {
 function numbers(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from }, (_, i) => from + i)
 }
-
-describe('the samples of the event sourcing page', () => {
-  it('(C-003) append events as they happen, and write them exactly once', async () => {
-    const url = newUrl()
-    const eventLog = await DurableStream.create({ url, contentType: 'application/json' })
-    await eventLog.append({ type: 'OrderCreated', orderId: '123', total: 99.99 })
-    await eventLog.append({ type: 'OrderPaid', orderId: '123', paymentId: 'pay_xyz' })
-    const again = await DurableStream.create({ url, contentType: 'application/json' })
-    const producer = new IdempotentProducer(again, 'order-service-1', { epoch: 0, autoClaim: true })
-    producer.append(JSON.stringify({ type: 'OrderCreated', orderId: '124' }))
-    producer.append(JSON.stringify({ type: 'OrderPaid', orderId: '124' }))
-    await producer.flush()
-    await producer.close()
-    const events = await (await stream({ url, offset: '-1', live: false })).json()
-    // biome-ignore lint/suspicious/noExplicitAny: the page reads fields of untyped events
-    expect(events.map(({ type, orderId }: any) => `${type} ${orderId}`)).toEqual([
-      'OrderCreated 123',
-      'OrderPaid 123',
-      'OrderCreated 124',
-      'OrderPaid 124',
-    ])
-    expect(await eventLog.head()).toMatchObject({ streamClosed: true })
-  })
-})
 
 describe('a handle', () => {
   it('(C-101, C-105) creates twice, appends values and JSON text, and reads them back', async () => {
