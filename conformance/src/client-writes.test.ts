@@ -213,6 +213,39 @@ describe('a producer', () => {
     expect(await rejection(other.flush())).toBeInstanceOf(StreamClosedError)
   })
 
+  it.each([true, false])(
+    '(C-146) closes without a message, which is no duplicate (autoClaim %s)',
+    async (autoClaim) => {
+      const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+      for (const items of [[], [1, 2]]) {
+        const stream = await newStream()
+        const producer = new IdempotentProducer(stream, 'orders', { autoClaim })
+        for (const item of items) producer.append(item)
+        await producer.flush()
+        const { finalOffset } = await producer.close()
+        expect(await stream.head()).toMatchObject({ streamClosed: true, offset: finalOffset })
+        expect([producer.epoch, producer.duplicateCount, producer.lastSuccessfulOffset]).toEqual([
+          0,
+          0,
+          finalOffset,
+        ])
+        expect(await itemsOf(stream)).toEqual(items)
+      }
+      expect(warn).not.toHaveBeenCalled()
+    },
+  )
+
+  it('(C-146) a close is not taken for one that an older producer of the same id and epoch used its number for', async () => {
+    const stream = await newStream()
+    const older = new IdempotentProducer(stream, 'orders')
+    older.append(1)
+    await older.flush()
+    const producer = new IdempotentProducer(stream, 'orders', { autoClaim: true })
+    await producer.close()
+    expect(await stream.head()).toMatchObject({ streamClosed: true })
+    expect(producer.epoch).toBe(1)
+  })
+
   it('(C-144) names the messages of a batch that the server refuses', async () => {
     const stream = await newStream()
     const producer = new IdempotentProducer(stream, 'orders', { maxBatchBytes: 1 })

@@ -129,13 +129,14 @@ describe('the samples of the event sourcing page', () => {
   })
 
   it('6 (C-003): write each event exactly once, and end the stream', async () => {
-    const { eventLog } = await run(6)
+    const { eventLog, producer } = await run(6)
     const { orderId, total, paymentId } = await readerOf()
 
     expect(await itemsAt(eventLog.url)).toEqual([
       { type: 'OrderCreated', orderId, total },
       { type: 'OrderPaid', orderId, paymentId },
     ])
+    expect([producer.epoch, producer.duplicateCount]).toEqual([0, 0])
     expect(await eventLog.head()).toMatchObject({ streamClosed: true })
   })
 
