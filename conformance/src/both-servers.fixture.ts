@@ -23,6 +23,8 @@ export interface Behaviour {
   readonly endsEventStreams: boolean
   /** Text in an event keeps the space it begins with; without it every reader of event streams takes one off. */
   readonly keepsFirstSpace: boolean
+  /** A close under a number that was used for something else is not answered as if it had closed the stream. */
+  readonly tellsFalseCloses: boolean
 }
 
 /** One server and what to expect of it. */
@@ -33,13 +35,21 @@ export interface ServerKind extends Behaviour {
 
 /** Both with an empty memory store on loopback, and with a short time-out for long-polls. */
 export const SERVERS: readonly ServerKind[] = [
-  { name: 'Millrace', start: startMillrace, pages: true, endsEventStreams: true, keepsFirstSpace: true },
+  {
+    name: 'Millrace',
+    start: startMillrace,
+    pages: true,
+    endsEventStreams: true,
+    keepsFirstSpace: true,
+    tellsFalseCloses: true,
+  },
   {
     name: 'the published server',
     start: startPublished,
     pages: false,
     endsEventStreams: false,
     keepsFirstSpace: false,
+    tellsFalseCloses: false,
   },
 ]
 

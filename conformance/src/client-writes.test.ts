@@ -27,7 +27,7 @@ function numbers(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from }, (_, i) => from + i)
 }
 
-describe.each(SERVERS)('with $name', ({ start }) => {
+describe.each(SERVERS)('with $name', ({ start, tellsFalseCloses }) => {
   let server: ServerUnderTest
   let count = 0
 
@@ -253,6 +253,39 @@ describe.each(SERVERS)('with $name', ({ start }) => {
       const other = new IdempotentProducer(stream, 'other')
       other.append(1)
       expect(await rejection(other.flush())).toBeInstanceOf(StreamClosedError)
+    })
+
+    it.each([true, false])(
+      '(C-146) closes without a message, which is no duplicate (autoClaim %s)',
+      async (autoClaim) => {
+        const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+        for (const items of [[], [1, 2]]) {
+          const stream = await newStream()
+          const producer = new IdempotentProducer(stream, 'orders', { autoClaim })
+          for (const item of items) producer.append(item)
+          await producer.flush()
+          const { finalOffset } = await producer.close()
+          expect(await stream.head()).toMatchObject({ streamClosed: true, offset: finalOffset })
+          expect([producer.epoch, producer.duplicateCount, producer.lastSuccessfulOffset]).toEqual([
+            0,
+            0,
+            finalOffset,
+          ])
+          expect(await itemsOf(stream)).toEqual(items)
+        }
+        expect(warn).not.toHaveBeenCalled()
+      },
+    )
+
+    it('(C-146) a close is not taken for one that an older producer of the same id and epoch used its number for', async () => {
+      const stream = await newStream()
+      const older = new IdempotentProducer(stream, 'orders')
+      older.append(1)
+      await older.flush()
+      const producer = new IdempotentProducer(stream, 'orders', { autoClaim: true })
+      await producer.close()
+      expect(await stream.head()).toMatchObject({ streamClosed: tellsFalseCloses })
+      expect(producer.epoch).toBe(tellsFalseCloses ? 1 : 0)
     })
 
     it('(C-144) names the messages of a batch that the server refuses', async () => {

@@ -11,12 +11,24 @@ import { errorOfResponse } from './errors.ts'
 import type { ProducerAnswer } from './producer-state.ts'
 import { parseRetryAfterHeader } from './retry-delay.ts'
 
-/** Judges an answer; reads its body. `seq` is the number that was sent. */
-export async function judgeResponse(response: Response, url: string, seq: number): Promise<ProducerAnswer> {
+/** What an answer has to be judged by. */
+export interface JudgedRequest {
+  readonly url: string
+  readonly seq: number
+  /** A close without a message. */
+  readonly isBareClose: boolean
+}
+
+/** Judges an answer; reads its body. */
+export async function judgeResponse(
+  response: Response,
+  { url, seq, isBareClose }: JudgedRequest,
+): Promise<ProducerAnswer> {
   const { status, ok, headers } = response
   if (ok) {
     await drainBody(response)
-    if (status !== 204) return { kind: 'stored' }
+    // To a close without a message 204 is the usual answer; as a duplicate of a batch it would leave the stream open.
+    if (status !== 204 || (isBareClose && isClosed(headers))) return { kind: 'stored' }
     return { kind: 'duplicate', highestSeq: numberIn(headers, PRODUCER_SEQ_HEADER) }
   }
   const retryAfterMs = parseRetryAfterHeader(headers.get('retry-after'), Date.now())

@@ -52,6 +52,14 @@ describe('close', () => {
     expect(net.requests).toHaveLength(2)
   })
 
+  it('(C-146) without a message is no duplicate, although it is answered like one', async () => {
+    const headers = { 'stream-next-offset': '0_5', 'stream-closed': 'true', 'producer-seq': '0' }
+    const { net, producer } = setUp(() => new Response(null, { status: 204, headers }), { autoClaim: true })
+    expect(await producer.close()).toEqual({ finalOffset: '0_5' })
+    expect(net.numbers).toEqual(['0/0'])
+    expect([producer.duplicateCount, producer.lastSuccessfulOffset]).toEqual([0, '0_5'])
+  })
+
   it('(C-146) by another producer is an error', async () => {
     const { producer } = setUp(() => answers.closed())
     await expect(producer.close()).rejects.toMatchObject({ code: 'STREAM_CLOSED' })

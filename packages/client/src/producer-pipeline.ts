@@ -249,7 +249,8 @@ export class ProducerPipeline {
     seq: number,
   ): Promise<ProducerAnswer> {
     const response = await fetch(url, init)
-    const answer = await judgeResponse(response, url, seq)
+    const isBareClose = batch.closes && batch.body === undefined
+    const answer = await judgeResponse(response, { url, seq, isBareClose })
     this.#noteOffset(answer, response.headers.get(STREAM_OFFSET_HEADER) ?? '', batch.closes)
     return answer
   }
