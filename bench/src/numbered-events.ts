@@ -4,13 +4,19 @@
 export const EVENT_BYTES = 100
 
 const HEAD = '{"n":'
-const TAIL = ',"type":"order.placed","pad":"'
 const END = '"}'
 
+function fieldsOf(n: number): string {
+  const customer = String(n % 10_000).padStart(4, '0')
+  return `,"type":"order.placed","customer":"c-${customer}","amount":${10 + (n % 90)}.25,"currency":"EUR","pad":"`
+}
+
+const FIXED_BYTES = HEAD.length + fieldsOf(0).length + END.length
+
+/** An order of six fields; up to 9,999,999. */
 export function eventText(n: number): string {
   const digits = String(n)
-  const pad = EVENT_BYTES - HEAD.length - digits.length - TAIL.length - END.length
-  return `${HEAD}${digits}${TAIL}${'x'.repeat(pad)}${END}`
+  return `${HEAD}${digits}${fieldsOf(n)}${'x'.repeat(EVENT_BYTES - FIXED_BYTES - digits.length)}${END}`
 }
 
 /** Takes events as they come and remembers the first that is not the next. */
@@ -34,12 +40,12 @@ export class EventCheck {
   }
 }
 
-/** The length says that padding and type are whole: what a check costs is part of what is timed. */
+/** The length says that the event is whole: what a check costs is part of what is timed. */
 function isEvent(item: unknown): item is { readonly n: number; readonly pad: string } {
   if (typeof item !== 'object' || item === null || !('n' in item) || !('pad' in item)) return false
   const { n, pad } = item
   if (typeof n !== 'number' || typeof pad !== 'string') return false
-  return pad.length === EVENT_BYTES - HEAD.length - TAIL.length - END.length - digitsOf(n)
+  return pad.length === EVENT_BYTES - FIXED_BYTES - digitsOf(n)
 }
 
 function digitsOf(n: number): number {
