@@ -13,6 +13,7 @@ const OPTIONS = {
   connections: { type: 'string', default: '64' },
   requests: { type: 'string' },
   streams: { type: 'string' },
+  events: { type: 'string', default: '300000' },
   bodies: { type: 'string', default: 'binary,json' },
   readers: { type: 'string', default: '1,100,1000' },
   deliveries: { type: 'string', default: '100000' },

@@ -29,6 +29,7 @@ const HELP = `Measures Durable Streams servers and verifies what they return.
   main.js compare [options] [scenario...]   starts the targets itself, compares them in paired rounds
   main.js run --url http://host:port --pid 1234 [options] [scenario...]   measures a running local server
   main.js mixed [--target millrace] [--requests 40000]   heap and open waiters under mixed requests
+  main.js client [--events 300000]   our client and the published one: writing with a producer, replaying
 
 The durable store (a table in Markdown each):
   main.js scale [--streams 1000000]   creating them; starts after a clean stop and after SIGKILL; memory
@@ -47,6 +48,7 @@ Options
   --node-options ""      for the server of stalls, such as "--cpu-prof --cpu-prof-dir=/tmp/profiles"
   --markdown             tables of compare and run in Markdown
   --rounds 5             paired rounds; sse-idle always makes one
+  --events 300000        events of 100 bytes that client writes and replays in one round
   --connections 64       connections of appends and small-reads
   --requests 50000       requests in one round of appends and small-reads, or of mixed as a whole (40000)
   --streams 1,1000       numbers of streams for appends

@@ -1,4 +1,5 @@
-/** The commands that measure the durable store: `scale`, `space`, `disk-read`, `recovery` and `stalls`. */
+/** The commands that end in one table: `client`, and `scale`, `space`, `disk-read`, `recovery` and `stalls` of the durable store. */
+import { measureClients } from './client-run.ts'
 import {
   type Options,
   parseCount,
@@ -22,6 +23,16 @@ type Measure = (options: Options, progress: Progress) => Promise<MeasuredTable>
 const MEBIBYTE = 1_048_576
 
 const COMMANDS: Readonly<Record<string, Measure>> = {
+  client: (options, progress) =>
+    measureClients(
+      {
+        targets: parseTargets(options.targets ?? 'millrace,millrace-durable'),
+        root: parseRoot(options['data-root']),
+        events: parseCount('events', options.events),
+        rounds: parseCount('rounds', options.rounds),
+      },
+      progress,
+    ),
   scale: (options, progress) =>
     measureScale(
       {
