@@ -34,6 +34,7 @@ import { findForkPoint } from './fork-finder.ts'
 import { GroupCommit } from './group-commit.ts'
 import { DEFAULT_ENGINE_LIMITS, type EngineLimits } from './limits.ts'
 import { type LongPollResult, longPoll, type WaitOptions } from './long-poll.ts'
+import { isLimited, NO_USAGE, Quota, type Usage } from './quota.ts'
 import { LiveReaders, type ReadingContext, type Step, takeStep } from './reading.ts'
 import type { StreamStorage, StreamSummary } from './storage.ts'
 import { StreamWriter } from './stream-writer.ts'
@@ -45,6 +46,8 @@ export interface EngineOptions {
   readonly storage: StreamStorage
   readonly clock: Clock
   readonly limits?: Partial<EngineLimits>
+  /** What the store holds already; nothing unless given. Needed where `maxStreams` or `maxTotalBytes` is given. */
+  readonly usage?: Usage
   /** How long a producer is remembered without use where the store is not durable; 7 days (R-113). */
   readonly producerIdleMs?: number
   /** How often expired streams are looked for. */
@@ -111,10 +114,13 @@ export class Engine {
     this.#rules = {
       producerIdleMs: storage.traits.durable ? undefined : (options.producerIdleMs ?? WEEK_MS),
       generation: storage.generation,
+      maxStreamBytes: limits.maxStreamBytes,
+      maxProducers: limits.maxProducersPerStream,
     }
     this.#table = new EntityTable(storage, limits.maxIdleStreams, (entity) => wakeUps.moved(entity))
     this.#commits = new GroupCommit(storage, clock)
-    this.#writer = new StreamWriter(this.#table, this.#commits, wakeUps, storage, limits, nowMs)
+    const quota = isLimited(limits) ? new Quota(limits, options.usage ?? NO_USAGE) : undefined
+    this.#writer = new StreamWriter(this.#table, this.#commits, wakeUps, storage, limits, quota, nowMs)
     const live = new LiveReaders(limits, (entity) => {
       // A reader is let go even if the store cannot note it; the stream may expire earlier, or has a fault anyway.
       try {

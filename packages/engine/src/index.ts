@@ -13,8 +13,9 @@ export { Fault, type FaultCode } from './fault.ts'
 export type { Follower, FollowOptions, FollowSink } from './follower.ts'
 export { DEFAULT_ENGINE_LIMITS, type EngineLimits } from './limits.ts'
 export type { LongPollResult, WaitOptions } from './long-poll.ts'
-export { type MemoryStorageOptions, memoryStorage } from './memory-storage.ts'
+export { type MemoryStorageOptions, memoryStorage, summaryOf } from './memory-storage.ts'
 export { MemoryStream } from './memory-stream.ts'
+export { countUsage, isLimited, type Usage } from './quota.ts'
 export type {
   AppendUnit,
   Commit,

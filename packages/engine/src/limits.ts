@@ -1,4 +1,5 @@
 /** Every bound of the engine, in one place. */
+import { PROTOCOL_LIMITS } from '@millrace/protocol'
 
 /** Bounds on what clients can make large or many; each is reached with a clear answer, never with a crash. */
 export interface EngineLimits {
@@ -6,6 +7,14 @@ export interface EngineLimits {
   readonly maxReadersPerStream: number
   /** Live readers in all. */
   readonly maxReaders: number
+  /** Bytes of its own that a stream may hold; what a fork inherits is its source's. */
+  readonly maxStreamBytes: number
+  /** Streams that exist, those that were deleted and are kept for their forks left out. */
+  readonly maxStreams: number
+  /** Bytes of their own that these streams may hold together. */
+  readonly maxTotalBytes: number
+  /** Producers remembered per stream. */
+  readonly maxProducersPerStream: number
   /** Commits decided but not yet durable. */
   readonly maxPendingCommits: number
   /** Payload bytes of these commits. */
@@ -28,6 +37,10 @@ export interface EngineLimits {
 export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
   maxReadersPerStream: 50_000,
   maxReaders: 200_000,
+  maxStreamBytes: Number.POSITIVE_INFINITY,
+  maxStreams: Number.POSITIVE_INFINITY,
+  maxTotalBytes: Number.POSITIVE_INFINITY,
+  maxProducersPerStream: PROTOCOL_LIMITS.maxProducers,
   maxPendingCommits: 20_000,
   maxPendingBytes: 256 * 1024 * 1024,
   maxIdleStreams: 10_000,

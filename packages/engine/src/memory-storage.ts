@@ -2,6 +2,7 @@
 import {
   dueAtMs,
   type OwnRange,
+  ownBytes,
   ownFrom,
   type StreamId,
   type StreamPath,
@@ -164,6 +165,8 @@ function withNewestAccess(next: StreamState, stored: StreamState | undefined): S
   return { ...next, lastAccessMs: stored.lastAccessMs }
 }
 
-function summaryOf(state: StreamState): StreamSummary {
-  return { path: state.path, contentType: state.contentType, tail: state.tail, closed: state.closed }
+/** A stream as listings show it. */
+export function summaryOf(state: StreamState): StreamSummary {
+  const { path, contentType, tail, closed } = state
+  return { path, contentType, tail, ownBytes: ownBytes(state), closed }
 }

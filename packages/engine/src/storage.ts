@@ -73,6 +73,8 @@ export interface StreamSummary {
   readonly path: StreamPath
   readonly contentType: string
   readonly tail: number
+  /** Bytes that are stored for this stream alone; what a fork inherits is left out. */
+  readonly ownBytes: number
   readonly closed: boolean
 }
 

@@ -19,6 +19,7 @@ import type { EntityTable } from './entity-table.ts'
 import { Fault, toFault } from './fault.ts'
 import { type GroupCommit, type Settled, Ticket } from './group-commit.ts'
 import type { EngineLimits } from './limits.ts'
+import { changeOf, plus, type Quota, type Usage } from './quota.ts'
 import type { StateChange, StreamStorage } from './storage.ts'
 import type { WakeUps } from './wake-ups.ts'
 
@@ -68,6 +69,7 @@ export class StreamWriter {
   readonly #wakeUps: WakeUps
   readonly #storage: StreamStorage
   readonly #limits: EngineLimits
+  readonly #quota: Quota | undefined
   readonly #nowMs: () => number
 
   constructor(
@@ -76,6 +78,7 @@ export class StreamWriter {
     wakeUps: WakeUps,
     storage: StreamStorage,
     limits: EngineLimits,
+    quota: Quota | undefined,
     nowMs: () => number,
   ) {
     this.#table = table
@@ -83,6 +86,7 @@ export class StreamWriter {
     this.#wakeUps = wakeUps
     this.#storage = storage
     this.#limits = limits
+    this.#quota = quota
     this.#nowMs = nowMs
   }
 
@@ -118,7 +122,10 @@ export class StreamWriter {
     const decision = judgement.decide(viewOf(entities), nowMs)
     switch (decision.kind) {
       case 'accept': {
-        const ticket = this.#submit(decision.changes, entities, nowMs)
+        const touched = toTouched(decision.changes, entities, nowMs)
+        const refused = this.#quota?.refusal(growthOf(touched))
+        if (refused !== undefined) return { kind: 'rejected', rejection: refused }
+        const ticket = this.#submit(touched)
         const settled = ticket.settled ?? (await ticket.outcome())
         return afterCommit(settled, decision.outcome, judgement.repeatable)
       }
@@ -149,13 +156,9 @@ export class StreamWriter {
     return true
   }
 
-  #submit(changes: readonly Change[], entities: readonly Entity[], nowMs: number): Ticket {
-    const touched = changes.map((change) => {
-      const entity = entities.find((one) => one.path === change.path)
-      if (entity === undefined) throw new Error(`a command changed ${change.path}, which it did not name`)
-      return { entity, change: toStateChange(entity, change, nowMs) }
-    })
+  #submit(touched: readonly Touched[]): Ticket {
     const ticket = new Ticket({ changes: touched.map(({ change }) => change) })
+    this.#countIn(touched, ticket)
     for (const { entity, change } of touched) {
       entity.pins++
       entity.decide(change.next, ticket)
@@ -165,6 +168,14 @@ export class StreamWriter {
     })
     this.#commits.submit(ticket)
     return ticket
+  }
+
+  #countIn(touched: readonly Touched[], ticket: Ticket): void {
+    const quota = this.#quota
+    if (quota === undefined) return
+    const growth = growthOf(touched)
+    quota.decided(growth)
+    ticket.onSettled((settled) => quota.settled(growth, mayBeStored(settled)))
   }
 
   #settle(entity: Entity, change: StateChange, ticket: Ticket, settled: Settled): void {
@@ -190,6 +201,33 @@ export class StreamWriter {
     if (due === undefined || id === undefined) return
     this.#storage.touch([{ path: entity.path, id, atMs: nowMs, dueAtMs: due }])
   }
+}
+
+/** A stream and what becomes of it. */
+interface Touched {
+  readonly entity: Entity
+  readonly change: StateChange
+}
+
+function toTouched(
+  changes: readonly Change[],
+  entities: readonly Entity[],
+  nowMs: number,
+): readonly Touched[] {
+  return changes.map((change) => {
+    const entity = entities.find((one) => one.path === change.path)
+    if (entity === undefined) throw new Error(`a command changed ${change.path}, which it did not name`)
+    return { entity, change: toStateChange(entity, change, nowMs) }
+  })
+}
+
+function growthOf(touched: readonly Touched[]): Usage {
+  return touched.map(({ entity, change }) => changeOf(entity.decided, change.next)).reduce(plus)
+}
+
+/** What nobody knows of counts as stored: a limit is rather kept too well. */
+function mayBeStored(settled: Settled): boolean {
+  return settled.kind === 'failed' || settled.result === 'durable' || settled.result === 'unknown'
 }
 
 function viewOf(entities: readonly Entity[]): View {

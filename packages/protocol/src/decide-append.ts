@@ -7,7 +7,7 @@ import { livenessOf, missing } from './liveness.ts'
 import type { Outcome, ProducerReport } from './outcome.ts'
 import type { ProducerStamp } from './producer-table.ts'
 import { badRequest, type Rejection } from './rejection.ts'
-import type { AppendedEvent, StreamState } from './stream-state.ts'
+import { type AppendedEvent, ownBytes, type StreamState } from './stream-state.ts'
 
 /** Judges one append or close on the decided state of its stream. */
 export function decideAppend(
@@ -22,8 +22,7 @@ export function decideAppend(
   if (state.closed) return decideOnClosed(state, command)
   const refused = refusePayload(state, command)
   if (refused) return reject(refused)
-  const forgetBeforeMs = rules.producerIdleMs === undefined ? undefined : nowMs - rules.producerIdleMs
-  const known = command.producer && judgeProducer(state, command.producer, forgetBeforeMs)
+  const known = command.producer && judgeProducer(state, command.producer, nowMs, rules)
   if (known) return known
   // Bytewise, on the octets as received (latin1 code units are octets).
   if (
@@ -33,7 +32,20 @@ export function decideAppend(
   ) {
     return reject({ kind: 'stream-seq-conflict', last: state.streamSeq })
   }
-  return accept(state, command, nowMs, forgetBeforeMs, rules.generation)
+  const limitBytes = rules.maxStreamBytes
+  if (limitBytes !== undefined && ownBytes(state) + payloadBytes(command) > limitBytes) {
+    return reject({ kind: 'stream-too-large', limitBytes })
+  }
+  return accept(state, command, nowMs, rules)
+}
+
+function payloadBytes({ payload }: AppendCommand): number {
+  return payload.kind === 'bytes' ? payload.bytes.length : 0
+}
+
+/** Producers that were not heard of since then are forgotten when room is needed. */
+function forgottenBefore(nowMs: number, { producerIdleMs }: Rules): number | undefined {
+  return producerIdleMs === undefined ? undefined : nowMs - producerIdleMs
 }
 
 function decideOnClosed(state: StreamState, command: AppendCommand): Decision {
@@ -71,16 +83,19 @@ function refusePayload(state: StreamState, command: AppendCommand): Rejection | 
 function judgeProducer(
   state: StreamState,
   producer: ProducerStamp,
-  forgetBeforeMs: number | undefined,
+  nowMs: number,
+  rules: Rules,
 ): Decision | undefined {
   const { epoch, seq } = producer
+  const forgetBeforeMs = forgottenBefore(nowMs, rules)
   const found = state.producers.get(producer.id)
   const known =
     found && forgetBeforeMs !== undefined && found.updatedAtMs < forgetBeforeMs ? undefined : found
   if (known === undefined) {
     if (seq > 0) return reject({ kind: 'producer-gap', expected: 0, received: seq })
-    if (found === undefined && isFull(state, forgetBeforeMs)) {
-      return reject({ kind: 'too-many-producers', limit: PROTOCOL_LIMITS.maxProducers })
+    const limit = maxProducers(rules)
+    if (found === undefined && isFull(state, limit, forgetBeforeMs)) {
+      return reject({ kind: 'too-many-producers', limit })
     }
     return undefined
   }
@@ -97,34 +112,32 @@ function judgeProducer(
   return undefined
 }
 
-function isFull(state: StreamState, forgetBeforeMs: number | undefined): boolean {
-  if (state.producers.size < PROTOCOL_LIMITS.maxProducers) return false
-  const kept = forgetBeforeMs === undefined ? state.producers : state.producers.withoutIdle(forgetBeforeMs)
-  return kept.size >= PROTOCOL_LIMITS.maxProducers
+function maxProducers(rules: Rules): number {
+  return rules.maxProducers ?? PROTOCOL_LIMITS.maxProducers
 }
 
-function accept(
-  state: StreamState,
-  command: AppendCommand,
-  nowMs: number,
-  forgetBeforeMs: number | undefined,
-  current: number,
-): Decision {
+function isFull(state: StreamState, limit: number, forgetBeforeMs: number | undefined): boolean {
+  if (state.producers.size < limit) return false
+  const kept = forgetBeforeMs === undefined ? state.producers : state.producers.withoutIdle(forgetBeforeMs)
+  return kept.size >= limit
+}
+
+function accept(state: StreamState, command: AppendCommand, nowMs: number, rules: Rules): Decision {
   const { payload, producer, closes } = command
   const bytes = payload.kind === 'bytes' ? payload : undefined
   const unit = bytes && { sizeBytes: bytes.bytes.length, messages: bytes.messages }
   // Idle producers are swept only when the table is full, so that an append does not pay for it.
-  const sweeps = producer !== undefined && state.producers.size >= PROTOCOL_LIMITS.maxProducers
+  const sweeps = producer !== undefined && state.producers.size >= maxProducers(rules)
   const appended: AppendedEvent = {
     kind: 'appended',
     unit,
     closes,
     producer,
     streamSeq: command.streamSeq,
-    forgetBeforeMs: sweeps ? forgetBeforeMs : undefined,
+    forgetBeforeMs: sweeps ? forgottenBefore(nowMs, rules) : undefined,
     atMs: nowMs,
   }
-  const { events, after } = withCut(state, appended, current)
+  const { events, after } = withCut(state, appended, rules.generation)
   const change: Change = { path: state.path, events, payload: bytes?.bytes }
   const outcome: Outcome = {
     kind: unit === undefined ? 'closed' : 'appended',

@@ -152,6 +152,10 @@ function create(
 ): Decision {
   const body = encodeBody(command.body, config.mediaType)
   if (body.kind === 'refused') return reject(body.rejection)
+  const limitBytes = rules.maxStreamBytes
+  if (limitBytes !== undefined && body.bytes !== undefined && body.bytes.length > limitBytes) {
+    return reject({ kind: 'stream-too-large', limitBytes })
+  }
   const unit = body.bytes && { sizeBytes: body.bytes.length, messages: body.messages }
   const appended: AppendedEvent = {
     kind: 'appended',

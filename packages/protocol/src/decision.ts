@@ -30,6 +30,10 @@ export interface Rules {
   readonly producerIdleMs: number | undefined
   /** What is appended now is of this generation at least. */
   readonly generation: number
+  /** Bytes of its own that a stream may hold; no limit unless given. What a fork inherits is its source's. */
+  readonly maxStreamBytes?: number
+  /** Producers remembered per stream; the protocol's own bound unless given. */
+  readonly maxProducers?: number
 }
 
 export function reject(rejection: Rejection): Decision {

@@ -80,6 +80,7 @@ const answers: Answers = {
     ['WWW-Authenticate', 'Bearer realm="millrace", error="insufficient_scope"'],
   ],
   busy: [{ kind: 'busy', detail }, 503, 'UNAVAILABLE', ['Retry-After', '1']],
+  'stream-too-large': [{ kind: 'stream-too-large', limitBytes: 1024 }, 413, 'PAYLOAD_TOO_LARGE'],
   'no-room': [{ kind: 'no-room', detail }, 507, 'INSUFFICIENT_STORAGE'],
 }
 

@@ -106,6 +106,10 @@ function toServerProblem(rejection: ServerRejection): Problem {
       const detail = `The request body is larger than ${rejection.limitBytes} bytes, the limit of this server.`
       return problem(413, 'payload-too-large', 'PAYLOAD_TOO_LARGE', 'Payload Too Large', detail)
     }
+    case 'stream-too-large': {
+      const detail = `A stream holds at most ${rejection.limitBytes} bytes on this server: go on in another one.`
+      return problem(413, 'payload-too-large', 'PAYLOAD_TOO_LARGE', 'Payload Too Large', detail)
+    }
     case 'unsupported-encoding': {
       const detail = `A body in ${rejection.encoding} is not decoded here: send it as it is.`
       return problem(
@@ -164,6 +168,7 @@ type Conflict = Exclude<
       | 'route-not-found'
       | 'method-not-allowed'
       | 'payload-too-large'
+      | 'stream-too-large'
       | 'unsupported-encoding'
       | 'host-refused'
       | 'rate-limited'

@@ -2,7 +2,6 @@
  * Rejections: every way the rules say no, as values. One closed union here, one switch in `problem.ts` that turns
  * it into HTTP. A rejection changed nothing.
  */
-import type { PROTOCOL_LIMITS } from './limits.ts'
 import type { Offset } from './offset.ts'
 
 /** Why a request was refused, with what the answer needs to be helpful. */
@@ -32,8 +31,10 @@ export type Rejection =
   | { readonly kind: 'stream-seq-conflict'; readonly last: string }
   | { readonly kind: 'producer-gap'; readonly expected: number; readonly received: number }
   | { readonly kind: 'producer-fenced'; readonly epoch: number }
-  | { readonly kind: 'too-many-producers'; readonly limit: (typeof PROTOCOL_LIMITS)['maxProducers'] }
+  | { readonly kind: 'too-many-producers'; readonly limit: number }
   | { readonly kind: 'payload-too-large'; readonly limitBytes: number }
+  /** The stream would hold more than it may. */
+  | { readonly kind: 'stream-too-large'; readonly limitBytes: number }
   | { readonly kind: 'unsupported-encoding'; readonly encoding: string }
   | { readonly kind: 'origin-refused'; readonly detail: string }
   | { readonly kind: 'host-refused'; readonly detail: string }

@@ -178,6 +178,11 @@ export function ownFrom(state: StreamState): number {
   return state.fork?.ownFrom ?? 0
 }
 
+/** Bytes that are stored for the stream alone. */
+export function ownBytes(state: StreamState): number {
+  return state.tail - ownFrom(state)
+}
+
 /** When the stream ends by itself, as far as this state knows; `undefined` if never. */
 export function dueAtMs(state: StreamState): number | undefined {
   return state.softDeleted ? undefined : deadlineMs(state.expiry, state.lastAccessMs)

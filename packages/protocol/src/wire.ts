@@ -15,14 +15,25 @@ export interface WireRequest {
   readonly client: string | undefined
   /** Whether the sender of this connection showed a TLS certificate that was verified; unknown means no. */
   readonly hasClientCertificate?: boolean
-  /** Receives the whole body. The bytes belong to the caller; at most `maxBytes` of them are ever kept. */
-  readBody(maxBytes: number): Promise<BodyReceived> | BodyReceived
+  /**
+   * Receives the whole body. The bytes belong to the caller; at most `maxBytes` of them are ever kept, and no more than
+   * there is room for.
+   */
+  readBody(maxBytes: number, room: ReceivingRoom): Promise<BodyReceived> | BodyReceived
   /** Calls back once if the client goes away before the response has ended. */
   onAborted(listener: () => void): void
 }
 
-/** A complete body, or why there is none. */
-export type BodyReceived = Uint8Array | 'too-large' | 'aborted'
+/** Memory for bodies that are coming in, of all requests together. */
+export interface ReceivingRoom {
+  /** Takes room for bytes; false if there is none, and nothing is taken. */
+  take(bytes: number): boolean
+  /** Gives it back. */
+  give(bytes: number): void
+}
+
+/** A complete body, or why there is none; `no-room`: other bodies have taken all of it. */
+export type BodyReceived = Uint8Array | 'too-large' | 'aborted' | 'no-room'
 
 /** Header fields as a flat list: name, value, name, value. */
 export type HeaderList = readonly string[]

@@ -79,7 +79,11 @@ const LIMITS: readonly ConfigKey[] = [
     about:
       'Bytes of all streams in memory mode (1 GiB unless given); in file modes, bytes not yet in blocks (192 MiB).',
   },
-  { name: 'limits.max_stream_bytes', kind: size, about: 'Bytes of one stream; no limit unless given.' },
+  {
+    name: 'limits.max_stream_bytes',
+    kind: size,
+    about: 'Bytes of one stream, without what a fork inherits; no limit unless given.',
+  },
   {
     name: 'limits.max_total_bytes',
     kind: size,
@@ -91,6 +95,13 @@ const LIMITS: readonly ConfigKey[] = [
     kind: size,
     fallback: 16 * MIB,
     about: 'Bytes of one request body.',
+  },
+  {
+    name: 'limits.max_receiving_bytes',
+    kind: size,
+    fallback: 512 * MIB,
+    about:
+      'Bytes of request bodies that are coming in at a time; beyond it the answer is 503 with Retry-After.',
   },
   {
     name: 'limits.max_header_bytes',

@@ -1,4 +1,5 @@
 /** From the configuration to the options of a server: where each key that has an effect is given its effect. */
+import type { EngineLimits } from '@millrace/engine'
 import { authenticationOf } from './auth-config.ts'
 import { parseAddress } from './config-value.ts'
 import type { ServerOptions } from './create-server.ts'
@@ -14,6 +15,7 @@ const SECTIONS: readonly ((config: LoadedConfig) => Partial<ConfiguredOptions>)[
   limitsSection,
   httpSection,
   transportSection,
+  proxySection,
   authSection,
 ]
 
@@ -40,15 +42,40 @@ function serverSection(config: LoadedConfig): Partial<ConfiguredOptions> {
 
 function limitsSection(config: LoadedConfig): Partial<ConfiguredOptions> {
   const perSecond = config.get('limits.max_requests_per_second')
+  const segments = config.get('limits.max_stream_name_segments')
   return {
+    maxStreamNameBytes: numberOf(config, 'limits.max_stream_name_bytes'),
+    ...(segments !== undefined && { maxStreamNameSegments: Number(segments) }),
+    maxReceivingBytes: numberOf(config, 'limits.max_receiving_bytes'),
     maxBodyBytes: numberOf(config, 'limits.max_request_body_bytes'),
     maxHeaderBytes: numberOf(config, 'limits.max_header_bytes'),
     ...(perSecond !== undefined && { maxRequestsPerSecond: Number(perSecond) }),
     limits: {
       maxReadersPerStream: numberOf(config, 'limits.max_readers_per_stream'),
       maxReaders: numberOf(config, 'limits.max_readers'),
+      maxPendingCommits: numberOf(config, 'limits.max_storage_jobs'),
+      maxProducersPerStream: numberOf(config, 'limits.max_producers_per_stream'),
+      ...optional(config, 'limits.max_stream_bytes', 'maxStreamBytes'),
+      ...optional(config, 'limits.max_total_bytes', 'maxTotalBytes'),
+      ...optional(config, 'limits.max_streams', 'maxStreams'),
     },
   }
+}
+
+function optional<Name extends keyof EngineLimits>(
+  config: LoadedConfig,
+  key: string,
+  name: Name,
+): Partial<Record<Name, number>> {
+  const given = config.get(key)
+  return given === undefined ? {} : ({ [name]: Number(given) } as Partial<Record<Name, number>>)
+}
+
+function proxySection(config: LoadedConfig): Partial<ConfiguredOptions> {
+  const forwardedHeaders = config.get('proxy.forwarded_headers')
+  if (config.get('proxy.enabled') !== true) return {}
+  if (forwardedHeaders !== 'x-forwarded' && forwardedHeaders !== 'forwarded') return {}
+  return { proxy: { trustedProxies: listOf(config, 'proxy.trusted_proxies'), forwardedHeaders } }
 }
 
 function httpSection(config: LoadedConfig): Partial<ConfiguredOptions> {

@@ -1,6 +1,6 @@
 /** Embedding: Millrace inside somebody else's server. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Engine, type EngineStatistics, type StreamStorage } from '@millrace/engine'
+import { countUsage, Engine, type EngineStatistics, isLimited, type StreamStorage } from '@millrace/engine'
 import { Guard } from './auth-guard.ts'
 import { createFetchHandler, type FetchHandler } from './fetch-adapter.ts'
 import { createNodeListener, type NodeListener } from './node-adapter.ts'
@@ -40,18 +40,19 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
   let routes: RouteContext | undefined
   let isDraining = false
   let isClosed = false
-  const open = (storage: StreamStorage): Promise<void> | undefined => {
+  const open = async (storage: StreamStorage): Promise<void> => {
+    const usage = options.limits && isLimited(options.limits) ? await countUsage(storage) : undefined
     // Closed while the store was still opening: nobody will use it.
     if (isClosed) return storage.close()
     engine = new Engine({
       storage,
       clock: systemClock,
       onFault: settings.onError,
+      ...(usage && { usage }),
       ...(options.limits && { limits: options.limits }),
     })
     routes = { engine, settings, entropy: systemEntropy, nowMs: systemClock.nowMs }
     options.onReady?.()
-    return undefined
   }
   const storage = guard === undefined ? options.storage : guarded(guard, options.storage)
   const ready = storage instanceof Promise ? storage.then(open) : Promise.resolve(open(storage))

@@ -5,6 +5,7 @@ import {
   joined,
   type LiveBody,
   type LiveReader,
+  type ReceivingRoom,
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
@@ -35,7 +36,7 @@ function toWireRequest(request: Request): WireRequest {
     scheme: url.startsWith('https:') ? 'https' : 'http',
     // Runtimes that hide the Host header have put it into the URL.
     header: (name) => headers.get(name) ?? (name === 'host' ? authority : undefined),
-    readBody: (maxBytes) => readBody(request, maxBytes),
+    readBody: (maxBytes, room) => readBody(request, maxBytes, room),
     onAborted(listener) {
       if (request.signal.aborted) listener()
       else request.signal.addEventListener('abort', listener, { once: true })
@@ -43,26 +44,33 @@ function toWireRequest(request: Request): WireRequest {
   }
 }
 
-async function readBody(request: Request, maxBytes: number): Promise<BodyReceived> {
+async function readBody(request: Request, maxBytes: number, room: ReceivingRoom): Promise<BodyReceived> {
   if (request.bodyUsed) throw new Error(ALREADY_READ)
   if (request.body === null) return EMPTY
   const length = request.headers.get('content-length')
-  const isTooLarge = length !== null && Number(length) > maxBytes
+  let refused: 'too-large' | 'no-room' | undefined
+  if (length !== null && Number(length) > maxBytes) refused = 'too-large'
   const chunks: Uint8Array[] = []
-  let size = 0
+  let [size, taken] = [0, 0]
   try {
     for await (const chunk of request.body) {
       size += chunk.length
-      if (isTooLarge || size > maxBytes) chunks.length = 0
-      else chunks.push(chunk)
+      if (size > maxBytes) refused ??= 'too-large'
+      else if (refused === undefined && !room.take(chunk.length)) refused = 'no-room'
+      if (refused === undefined) {
+        taken += chunk.length
+        chunks.push(chunk)
+      } else chunks.length = 0
       // A refused body is read to its end, within reason, so that the client gets to see the answer.
       if (size > maxBytes * 8) break
     }
   } catch {
     // The stream of an aborted upload errors; nothing of it is stored.
     return 'aborted'
+  } finally {
+    room.give(taken)
   }
-  return isTooLarge || size > maxBytes ? 'too-large' : joined(chunks)
+  return refused ?? joined(chunks)
 }
 
 function toResponse(answer: WireResponse, signal: AbortSignal): Response {

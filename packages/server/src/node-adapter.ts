@@ -4,6 +4,7 @@ import {
   isLiveBody,
   type LiveBody,
   type LiveReader,
+  type ReceivingRoom,
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
@@ -80,8 +81,8 @@ class NodeRequest implements WireRequest {
     return typeof value === 'string' || value === undefined ? value : value.join(', ')
   }
 
-  readBody(maxBytes: number): ReturnType<WireRequest['readBody']> {
-    return readNodeBody(this.#message, maxBytes)
+  readBody(maxBytes: number, room: ReceivingRoom): ReturnType<WireRequest['readBody']> {
+    return readNodeBody(this.#message, maxBytes, room)
   }
 
   onAborted(listener: () => void): void {

@@ -1,6 +1,6 @@
 /** Receiving a request body from `node:http`, bounded, whatever the framing headers promise. */
 import type { IncomingMessage } from 'node:http'
-import type { BodyReceived } from '@millrace/protocol'
+import type { BodyReceived, ReceivingRoom } from '@millrace/protocol'
 
 /** Says what to change in the program that embeds the handler. */
 export const ALREADY_READ =
@@ -11,10 +11,11 @@ const EMPTY = new Uint8Array(0)
 /** Bytes of a refused body that are read and thrown away so that the client gets to see the answer. */
 const DISCARD_FACTOR = 8
 
-/** The whole body, or why there is none. Never keeps more than `maxBytes`. */
+/** The whole body, or why there is none. Never keeps more than `maxBytes`, and than there is room for. */
 export function readNodeBody(
   message: IncomingMessage,
   maxBytes: number,
+  room: ReceivingRoom,
 ): Promise<BodyReceived> | BodyReceived {
   const length = message.headers['content-length']
   // HTTP/2 frames bodies by itself: there a request without a length may well have one.
@@ -28,18 +29,28 @@ export function readNodeBody(
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
-    const onData = (chunk: Buffer): void => {
-      size += chunk.length
-      chunks.push(chunk)
-      if (size <= maxBytes) return
+    let isOver = false
+    const finish = (received: BodyReceived): void => {
+      if (isOver) return
+      isOver = true
+      room.give(size)
+      resolve(received)
+    }
+    const refuse = (why: 'too-large' | 'no-room'): void => {
       message.off('data', onData)
       discard(message, maxBytes)
-      resolve('too-large')
+      chunks.length = 0
+      finish(why)
+    }
+    const onData = (chunk: Buffer): void => {
+      if (size + chunk.length > maxBytes) return refuse('too-large')
+      if (!room.take(chunk.length)) return refuse('no-room')
+      size += chunk.length
+      chunks.push(chunk)
     }
     message.on('data', onData)
-    message.once('end', () => resolve(joinChunks(chunks, size)))
-    // After `end` this changes nothing: a promise is settled once.
-    message.once('close', () => resolve('aborted'))
+    message.once('end', () => finish(joinChunks(chunks, size)))
+    message.once('close', () => finish('aborted'))
   })
 }
 

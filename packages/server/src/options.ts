@@ -1,6 +1,9 @@
 /** What a handler can be told. Everything has a default that is safe on a developer's machine. */
 import type { EngineLimits, StreamStorage } from '@millrace/engine'
+import { PROTOCOL_LIMITS } from '@millrace/protocol'
 import type { Authentication } from './auth-options.ts'
+import { BodyRoom } from './body-room.ts'
+import { ForwardedHeaders, type ProxyOptions } from './forwarded.ts'
 
 /** Options of `createHandler`. */
 export interface HandlerOptions {
@@ -25,6 +28,14 @@ export interface HandlerOptions {
   readonly allowedOrigins?: '*' | readonly string[]
   /** Host names this server answers to, besides loopback ones; `*` answers to every name. */
   readonly allowedHosts?: '*' | readonly string[]
+  /** Bytes of request bodies that may be coming in at a time, all together. 512 MiB unless given. */
+  readonly maxReceivingBytes?: number
+  /** Bytes of the path of a new stream, as it is stored; at most 1024, and that unless given. */
+  readonly maxStreamNameBytes?: number
+  /** Segments of the path of a new stream; no limit unless given. */
+  readonly maxStreamNameSegments?: number
+  /** Proxies in front, and how they say who asked them: for limits per client and for `Location`. */
+  readonly proxy?: ProxyOptions
   /** Requests a second that one client address may send, in bursts of as many; no limit unless given. */
   readonly maxRequestsPerSecond?: number
   /** Scheme and authority for `Location`; derived from each request unless given. */
@@ -60,6 +71,11 @@ export interface HandlerSettings {
   readonly maxBodyBytes: number
   readonly allowedOrigins: '*' | readonly string[]
   readonly allowedHosts: '*' | readonly string[]
+  /** Shared by all requests. */
+  readonly receivingRoom: BodyRoom
+  readonly maxStreamNameBytes: number
+  readonly maxStreamNameSegments: number
+  readonly proxy: ForwardedHeaders | undefined
   readonly maxRequestsPerSecond: number | undefined
   readonly publicUrl: string | undefined
   readonly adminPath: string | undefined
@@ -87,6 +103,16 @@ export function resolveOptions(options: HandlerOptions): HandlerSettings {
       options.allowedHosts ?? [],
       'An allowed host is a name without scheme or port',
     ),
+    receivingRoom: new BodyRoom(
+      atLeast(
+        1,
+        'maxReceivingBytes',
+        options.maxReceivingBytes ?? Math.max(512 * MIB, options.maxBodyBytes ?? 0),
+      ),
+    ),
+    maxStreamNameBytes: nameBytes(options.maxStreamNameBytes ?? PROTOCOL_LIMITS.maxPathBytes),
+    maxStreamNameSegments: Math.max(1, options.maxStreamNameSegments ?? Number.POSITIVE_INFINITY),
+    proxy: options.proxy && new ForwardedHeaders(options.proxy),
     maxRequestsPerSecond:
       options.maxRequestsPerSecond && atLeast(1, 'maxRequestsPerSecond', options.maxRequestsPerSecond),
     publicUrl: options.publicUrl && publicUrl(options.publicUrl),
@@ -99,6 +125,11 @@ export function resolveOptions(options: HandlerOptions): HandlerSettings {
 function atLeast(least: number, name: string, value: number): number {
   if (Number.isFinite(value) && value >= least) return value
   throw new RangeError(`${name} must be a number of at least ${least}, not ${value}`)
+}
+
+function nameBytes(value: number): number {
+  if (value <= PROTOCOL_LIMITS.maxPathBytes) return atLeast(1, 'maxStreamNameBytes', value)
+  throw new RangeError(`maxStreamNameBytes is at most ${PROTOCOL_LIMITS.maxPathBytes}, not ${value}`)
 }
 
 /** What a value that is written as text has to look like. */

@@ -76,14 +76,38 @@ async function append(context: RouteContext, { wire, path }: StreamRequest): Pro
 
 async function create(context: RouteContext, { wire, path }: StreamRequest): Promise<WireResponse> {
   const { settings, entropy, engine } = context
+  const misnamed = refuseName(settings, path)
+  if (misnamed !== undefined) return refuse(misnamed)
   const body = await receiveBody(context, wire)
   if (!(body instanceof Uint8Array)) return body
   const id = streamId(entropy.uniqueId())
   const parsed = parseCreate({ path, id, streamRoot: settings.streamRoot }, wire.header, body)
   if ('rejection' in parsed) return refuse(parsed.rejection)
   const outcome: Outcome = await engine.create(parsed.command)
-  const authority = settings.publicUrl ?? `${wire.scheme}://${wire.header('host') ?? 'localhost'}`
+  const authority = settings.publicUrl ?? settings.proxy?.originOf(wire) ?? originOf(wire)
   return respondToWrite(outcome, `${authority}${settings.streamRoot}${path}`)
+}
+
+function originOf({ scheme, header }: WireRequest): string {
+  return `${scheme}://${header('host') ?? 'localhost'}`
+}
+
+/** Only new streams have to keep to it: whoever lowers the limit still reaches those that are there. */
+function refuseName(settings: HandlerSettings, path: StreamPath): Rejection | undefined {
+  const { maxStreamNameBytes, maxStreamNameSegments } = settings
+  if (path.length > maxStreamNameBytes) {
+    return invalidPath(`The path of a new stream has at most ${maxStreamNameBytes} bytes on this server.`)
+  }
+  if (path.split('/').length > maxStreamNameSegments) {
+    return invalidPath(
+      `The path of a new stream has at most ${maxStreamNameSegments} segments on this server.`,
+    )
+  }
+  return undefined
+}
+
+function invalidPath(detail: string): Rejection {
+  return { kind: 'invalid-path', detail }
 }
 
 /** The whole body, or the answer to a request whose body cannot be used. */
@@ -97,11 +121,14 @@ async function receiveBody(context: RouteContext, wire: WireRequest): Promise<Ui
     return refuse({ kind: 'unsupported-encoding', encoding: coding })
   }
   const limitBytes = context.settings.maxBodyBytes
-  const received = wire.readBody(limitBytes)
+  const received = wire.readBody(limitBytes, context.settings.receivingRoom)
   const body = received instanceof Promise ? await received : received
   if (body === 'too-large') return refuse({ kind: 'payload-too-large', limitBytes })
+  if (body === 'no-room') return refuse({ kind: 'busy', detail: RECEIVING_TOO_MUCH })
   return body === 'aborted' ? CLIENT_GONE : body
 }
+
+const RECEIVING_TOO_MUCH = 'The server is receiving as many bytes as it has room for: try again.'
 
 async function remove(context: RouteContext, { path }: StreamRequest): Promise<WireResponse> {
   return respondToWrite(await context.engine.remove(path), '')

@@ -15,6 +15,7 @@ import {
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
 import type { Guard, Identity } from './auth-guard.ts'
 import { NEEDS_CREDENTIALS, refusalOfAdministration, refusalOfRequest } from './auth-operations.ts'
+import { limitKeyOf } from './forwarded.ts'
 import type { AnsweredRequest, HandlerSettings } from './options.ts'
 import { RateLimit } from './rate-limit.ts'
 import { serveListing } from './stream-listing.ts'
@@ -52,7 +53,8 @@ export function createWireHandler(context: WireContext): WireHandler {
       response = isRefused(granted, request)
         ? refuse(granted.rejection)
         : await (context.guard === undefined || isOpen(request)
-            ? (refuseTooFrequent(limit, request) ?? route(context, request, undefined))
+            ? (refuseTooFrequent(limit, request, clientKey(settings, request)) ??
+              route(context, request, undefined))
             : admit(context, context.guard, limit, request))
     } catch (error) {
       settings.onError(error)
@@ -90,19 +92,23 @@ async function admit(
   const identity = await guard.identify(request)
   // Whoever tries credentials that are wrong is limited by address.
   const limitKey = 'rejection' in identity ? undefined : identity.limitKey
-  const limited = refuseTooFrequent(limit, request, limitKey)
+  const limited = refuseTooFrequent(limit, request, limitKey ?? clientKey(context.settings, request))
   if (limited !== undefined) return limited
   return 'rejection' in identity ? refuse(identity.rejection) : route(context, request, identity)
+}
+
+function clientKey({ proxy }: HandlerSettings, request: WireRequest): string {
+  return limitKeyOf(proxy === undefined ? request.client : proxy.clientOf(request))
 }
 
 /** Health checks are never too frequent: a probe that is refused looks like a server that is down. */
 function refuseTooFrequent(
   limit: RateLimit | undefined,
   request: WireRequest,
-  limitKey?: string,
+  limitKey: string,
 ): WireResponse | undefined {
   if (limit === undefined || isHealthPath(request.target)) return undefined
-  const retryAfterSeconds = limit.take(limitKey ?? request.client ?? 'unknown')
+  const retryAfterSeconds = limit.take(limitKey)
   return retryAfterSeconds === undefined ? undefined : refuse({ kind: 'rate-limited', retryAfterSeconds })
 }
 

@@ -1,5 +1,5 @@
 /** Tells what is in a data directory: the home with the journal laid over it. Does not lock and changes nothing. */
-import { dueAtMs, ownFrom, type StreamState } from '@millrace/protocol'
+import { dueAtMs, ownBytes, type StreamState } from '@millrace/protocol'
 import { BLOCK_FOLDER, BlockFiles, blockFileName, blockFileNumber } from './block-files.ts'
 import { blockFileSizes } from './block-walk.ts'
 import { checkJournal, type SegmentSummary } from './check-journal.ts'
@@ -178,7 +178,7 @@ class StreamRows {
 
   async #add(state: StreamState, sink: StreamSink): Promise<void> {
     this.#streams++
-    this.#streamBytes += state.tail - ownFrom(state)
+    this.#streamBytes += ownBytes(state)
     if (this.#told >= this.#request.limit) return
     this.#told++
     const messages = this.#request.countMessages ? await this.#messagesOf(state) : undefined
@@ -213,7 +213,7 @@ function rowOf(state: StreamState, messages: number | undefined): StreamRow {
     path: state.path,
     contentType: state.contentType,
     tailBytes: state.tail,
-    ownBytes: state.tail - ownFrom(state),
+    ownBytes: ownBytes(state),
     ...(messages !== undefined && { messages }),
     closed: state.closed,
     deleted: state.softDeleted,

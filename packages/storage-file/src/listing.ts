@@ -1,5 +1,5 @@
 /** Listings and due times over layers and home together: a newer layer hides what is below it. */
-import type { DueEntry, StreamSummary } from '@millrace/engine'
+import { type DueEntry, type StreamSummary, summaryOf } from '@millrace/engine'
 import type { StreamPath, StreamState } from '@millrace/protocol'
 import type { Home } from './home.ts'
 import { dueEnd, keyAfter, parseDueKey, prefixEnd, streamKey } from './home-keys.ts'
@@ -52,7 +52,7 @@ export function listStreams(
     .filter(({ softDeleted }) => !softDeleted)
     .sort((a, b) => (a.path < b.path ? -1 : 1))
     .slice(0, limit)
-    .map(({ path, contentType, tail, closed }) => ({ path, contentType, tail, closed }))
+    .map(summaryOf)
 }
 
 /** Streams that are due, earliest first. */

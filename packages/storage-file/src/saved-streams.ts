@@ -1,5 +1,5 @@
 /** The streams that a copy of a home knows, with the positions up to which the copy's blocks hold them. */
-import { type Offset, offsetAt, ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
+import { type Offset, offsetAt, ownBytes, type StreamId, type StreamPath } from '@millrace/protocol'
 import { keyAfter, prefixEnd } from './home-keys.ts'
 import { readHomeFile } from './lmdb-home.ts'
 import { decodeStream } from './state-codec.ts'
@@ -33,7 +33,7 @@ export async function* savedStreams(homeFile: string): AsyncIterableIterator<rea
         const { state } = decodeStream(value)
         if (state.softDeleted) return []
         const { path, id, tail, closed } = state
-        return [{ path, id, tail, offset: offsetAt(state, tail), closed, ownBytes: tail - ownFrom(state) }]
+        return [{ path, id, tail, offset: offsetAt(state, tail), closed, ownBytes: ownBytes(state) }]
       })
       const last = entries.at(-1)
       if (last === undefined || entries.length < PAGE) return
