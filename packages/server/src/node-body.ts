@@ -43,15 +43,22 @@ export function readNodeBody(
       finish(why)
     }
     const onData = (chunk: Buffer): void => {
-      if (size + chunk.length > maxBytes) return refuse('too-large')
-      if (!room.take(chunk.length)) return refuse('no-room')
-      size += chunk.length
-      chunks.push(chunk)
+      if (size + chunk.length > maxBytes) refuse('too-large')
+      else if (!room.take(chunk.length)) refuse('no-room')
+      else {
+        size += chunk.length
+        chunks.push(chunk)
+      }
     }
     message.on('data', onData)
-    message.once('end', () => finish(joinChunks(chunks, size)))
+    message.once('end', () => finish(isCutShort(message) ? 'aborted' : joinChunks(chunks, size)))
     message.once('close', () => finish('aborted'))
   })
+}
+
+/** A stream of HTTP/2 that was closed without an error ends its body as well, however little of it has come. */
+function isCutShort(message: IncomingMessage & { readonly stream?: { readonly closed: boolean } }): boolean {
+  return message.stream?.closed === true
 }
 
 function joinChunks(chunks: readonly Buffer[], size: number): Uint8Array {
