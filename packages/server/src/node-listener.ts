@@ -15,12 +15,23 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import { type Socket, Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { afterAnswers, afterAnswersBefore, type BrokenAt } from './answers-owed.ts'
+import {
+  BROKEN,
+  type BrokenRequest,
+  EXPECTATION,
+  headersTooLarge,
+  TOO_LATE,
+  toAnswer,
+} from './broken-request.ts'
 import type { MillraceHandler } from './create-handler.ts'
+import { boundWaiting, withHeadBound } from './http2-bounds.ts'
 import type { Listen, ListenOptions } from './listener.ts'
 import { readTlsFiles, type TlsOptions } from './tls-files.ts'
 
 /** Idle connections are kept a little longer than common proxies keep theirs, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
+/** How long the head of a request may take. */
+const HEAD_TIMEOUT_MS = 30_000
 /** Requests that one HTTP/2 connection may have under way, live readers included. */
 const MAX_CONCURRENT_STREAMS = 1000
 
@@ -60,7 +71,7 @@ export const listenOnNode: Listen = async (handler, options) => {
 function httpOptions(options: ListenOptions): HttpServerOptions {
   return {
     keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: Math.min(30_000, options.requestTimeoutMs),
+    headersTimeout: Math.min(HEAD_TIMEOUT_MS, options.requestTimeoutMs),
     requestTimeout: options.requestTimeoutMs,
     // Requests that are late are looked for at this interval: it must not be long beside what they may take.
     connectionsCheckingInterval: Math.min(30_000, Math.ceil(options.requestTimeoutMs / 4)),
@@ -104,19 +115,26 @@ async function secureServer(
 
 function multiplexedServer(
   handler: MillraceHandler,
-  { maxHeaderBytes }: ListenOptions,
+  { maxHeaderBytes, requestTimeoutMs }: ListenOptions,
   secure: SecureServerOptions,
 ): Http2SecureServer {
+  // The compatible API of HTTP/2 has the same shape as far as the adapter goes.
+  const listener = handler.node as unknown as Parameters<typeof withHeadBound>[0]
   const settings = {
     maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
     maxHeaderListSize: maxHeaderBytes,
     initialWindowSize: 1024 * 1024,
   }
-  return createSecureServer(
+  const server = createSecureServer(
     { ...secure, maxSessionMemory: 64, settings },
-    // The compatible API of HTTP/2 has the same shape as far as the adapter goes.
-    handler.node as unknown as Parameters<typeof createSecureServer>[1],
+    withHeadBound(listener, maxHeaderBytes),
   )
+  boundWaiting(server, {
+    firstRequestMs: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs),
+    keepAliveMs: KEEP_ALIVE_MS,
+    requestMs: requestTimeoutMs,
+  })
+  return server
 }
 
 /** What is connected, to be let go one by one. */
@@ -176,28 +194,9 @@ function isMultiplexed(socket: Socket): boolean {
   return 'alpnProtocol' in socket && socket.alpnProtocol === 'h2'
 }
 
-interface BrokenRequest {
-  readonly status: string
-  readonly code: string
-  readonly detail: string
-}
-
-const BROKEN: BrokenRequest = {
-  status: '400 Bad Request',
-  code: 'BAD_REQUEST',
-  detail: 'The request is not well-formed HTTP.',
-}
-const TOO_LATE: BrokenRequest = {
-  status: '408 Request Timeout',
-  code: 'REQUEST_TIMEOUT',
-  detail: 'The request did not arrive in time.',
-}
-
 function brokenBy(code: string | undefined, maxHeaderBytes: number): BrokenRequest {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_LATE
-  if (code !== 'HPE_HEADER_OVERFLOW') return BROKEN
-  const detail = `The request headers are larger than ${maxHeaderBytes} bytes.`
-  return { status: '431 Request Header Fields Too Large', code: 'HEADERS_TOO_LARGE', detail }
+  return code === 'HPE_HEADER_OVERFLOW' ? headersTooLarge(maxHeaderBytes) : BROKEN
 }
 
 /** What cannot be parsed is answered once, in the same form as everything else, and the connection closed. */
@@ -211,37 +210,14 @@ function refuseBroken(
     socket.destroy()
     return
   }
-  const { status, body, headers } = toAnswer(brokenBy(error.code, maxHeaderBytes))
+  const broken = brokenBy(error.code, maxHeaderBytes)
+  const { body, headers } = toAnswer(broken)
   const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
-  socket.end(`HTTP/1.1 ${[status, ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`)
-}
-
-const EXPECTATION: BrokenRequest = {
-  status: '417 Expectation Failed',
-  code: 'EXPECTATION_FAILED',
-  detail: 'The only expectation that is met here is 100-continue.',
+  socket.end(`HTTP/1.1 ${[broken.status, ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`)
 }
 
 function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
   const { body, headers } = toAnswer(EXPECTATION)
   response.writeHead(417, { ...headers, Connection: 'close' })
   response.end(body)
-}
-
-function toAnswer({ status, code, detail }: BrokenRequest): {
-  readonly status: string
-  readonly body: string
-  readonly headers: Readonly<Record<string, string>>
-} {
-  const type = `/errors/${code.toLowerCase().replaceAll('_', '-')}`
-  const number = Number(status.slice(0, 3))
-  const body = `${JSON.stringify({ type, title: status.slice(4), status: number, code, detail })}\n`
-  const headers = {
-    'Content-Type': 'application/problem+json',
-    'Content-Length': String(Buffer.byteLength(body)),
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    'Cross-Origin-Resource-Policy': 'same-site',
-  }
-  return { status, body, headers }
 }
