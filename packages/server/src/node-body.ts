@@ -43,10 +43,12 @@ export function readNodeBody(
       finish(why)
     }
     const onData = (chunk: Buffer): void => {
-      if (size + chunk.length > maxBytes) return refuse('too-large')
-      if (!room.take(chunk.length)) return refuse('no-room')
-      size += chunk.length
-      chunks.push(chunk)
+      if (size + chunk.length > maxBytes) refuse('too-large')
+      else if (!room.take(chunk.length)) refuse('no-room')
+      else {
+        size += chunk.length
+        chunks.push(chunk)
+      }
     }
     message.on('data', onData)
     message.once('end', () => finish(joinChunks(chunks, size)))
