@@ -23,7 +23,7 @@ afterEach(async () => {
 })
 
 async function start(): Promise<void> {
-  const storage = await fileStorage({ dataDir, durability: 'fast' })
+  const storage = await fileStorage({ dataDir, durability: 'file-fast' })
   server = await createServer({ storage, port: 0, limits: LIMITS })
 }
 
