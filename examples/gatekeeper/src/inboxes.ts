@@ -1,0 +1,57 @@
+/** The streams as the app uses them: it alone writes. */
+import { DurableStream, DurableStreamError } from '@millrace/client'
+import { FreshToken } from './page/fresh-token.ts'
+import { inboxPath, type Message } from './page/message.ts'
+import type { TokenMint } from './token-mint.ts'
+
+/** Inboxes of users, each a stream. */
+export class Inboxes {
+  readonly #root: () => string
+  readonly #token: FreshToken
+
+  /** `root` gives the URL of the streams, with a slash at its end. */
+  constructor(root: () => string, mint: TokenMint) {
+    this.#root = root
+    this.#token = new FreshToken(() => mint.forApp())
+  }
+
+  /** Where a browser reads it. */
+  url(userId: string): string {
+    return `${this.#root()}${inboxPath(userId)}`
+  }
+
+  /** Doing it again changes nothing. */
+  async open(userId: string): Promise<void> {
+    await this.#at(userId).create()
+  }
+
+  /** Stored once, however often it is sent. False if there is no such inbox. */
+  async deliver(userId: string, senderId: string, message: Message): Promise<boolean> {
+    const producer = { producerId: `${senderId}/${message.id}`, producerEpoch: 0, producerSeq: 0 }
+    return found(this.#at(userId).append(message, producer))
+  }
+
+  /** Whoever reads it is told that it is gone. False if it was gone before. */
+  async remove(userId: string): Promise<boolean> {
+    return found(this.#at(userId).delete())
+  }
+
+  #at(userId: string): DurableStream {
+    return new DurableStream({
+      url: this.url(userId),
+      contentType: 'application/json',
+      headers: { authorization: async () => `Bearer ${await this.#token.get()}` },
+      backoffOptions: { maxRetries: 5, maxDelay: 1_000 },
+    })
+  }
+}
+
+async function found(done: Promise<unknown>): Promise<boolean> {
+  try {
+    await done
+    return true
+  } catch (error) {
+    if (error instanceof DurableStreamError && error.code === 'NOT_FOUND') return false
+    throw error
+  }
+}
