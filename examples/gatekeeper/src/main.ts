@@ -96,6 +96,7 @@ async function run(settings: Settings): Promise<void> {
   try {
     const app = await startGatekeeper({ ...settings, database, storage, log: console.log, onError })
     console.log(`Gatekeeper on ${app.appUrl}, streams on ${app.streamsUrl} (${what}; stop with Ctrl-C)`)
+    process.on('SIGHUP', () => void app.rotateKeys().catch(onError))
     const signal = await new Promise((resolve) => {
       process.once('SIGINT', resolve)
       process.once('SIGTERM', resolve)
