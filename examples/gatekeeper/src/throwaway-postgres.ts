@@ -50,6 +50,9 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
     const always = ['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off']
     const flags = [...always, ...settings].flatMap((setting) => ['-c', setting])
     const server = run(join(programs, 'postgres'), ['-D', data, ...flags], folder, owner)
+    // Also if whoever started it ends in the middle.
+    const endWithParent = (): void => void server.child.kill('SIGQUIT')
+    process.once('exit', endWithParent)
     await server.says('database system is ready to accept connections')
     return {
       connection: { host: folder, user: 'gatekeeper', database: 'postgres' },
@@ -57,6 +60,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
       async stop() {
         server.child.kill('SIGINT')
         await server.exited
+        process.off('exit', endWithParent)
         await remove()
       },
     }
