@@ -115,6 +115,35 @@ describe('the token of another user', () => {
 })
 
 describe('the app', () => {
+  it.skipIf(!hasPostgres)('goes by its public names behind a proxy with TLS (needs postgres)', async () => {
+    const urls = { app: 'https://app.example.com', streams: 'https://streams.example.com' }
+    const behind = await startWorld(postgres, 300, urls)
+    try {
+      const origin = { origin: urls.app, 'content-type': 'application/json' }
+      const body = JSON.stringify({ name: alice.name, password: alice.password })
+      const own = await ask(behind, 'POST', '/login', { name: alice.name, password: alice.password })
+      const entered = await fetch(`${behind.appUrl}/login`, { method: 'POST', headers: origin, body })
+      expect([own.status, entered.status]).toEqual([403, 200])
+      expect(await entered.json()).toMatchObject({
+        inboxUrl: `${urls.streams}/v1/stream/users/${alice.id}/inbox`,
+      })
+      const setCookie = entered.headers.get('set-cookie') ?? ''
+      expect(setCookie).toMatch(/; HttpOnly; SameSite=Lax; Secure$/)
+
+      const cookie = setCookie.split(';')[0] ?? ''
+      const minted = await fetch(`${behind.appUrl}/token`, { method: 'POST', headers: { cookie, ...origin } })
+      const { token } = (await minted.json()) as { readonly token: string }
+      expect(decodeJwt(token).iss).toBe(urls.app)
+      const path = new URL(alice.inboxUrl).pathname
+      const asked = { authorization: `Bearer ${token}`, host: 'streams.example.com', origin: urls.app }
+      expect(await rawStatus(behind.streamsUrl, 'GET', path, asked)).toBe(200)
+      // Keys are the same, but a token counts where it was made for.
+      expect(await rawStatus(world.streamsUrl, 'GET', path, { authorization: `Bearer ${token}` })).toBe(401)
+    } finally {
+      await behind.close()
+    }
+  })
+
   it.skipIf(!hasPostgres)('gives the page a cookie that scripts cannot see (needs postgres)', async () => {
     const answer = await ask(world, 'POST', '/login', { name: alice.name, password: alice.password })
     const cookie = answer.headers.get('set-cookie') ?? ''

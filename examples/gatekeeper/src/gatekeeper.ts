@@ -10,6 +10,12 @@ import { KeyRing } from './key-ring.ts'
 import { Sessions } from './sessions.ts'
 import { AUDIENCE, TokenMint } from './token-mint.ts'
 
+/** Origins, such as `https://app.example.com`. */
+export interface PublicUrls {
+  readonly app: string
+  readonly streams: string
+}
+
 /** What has to be known to start. */
 export interface GatekeeperOptions {
   readonly database: PoolConfig
@@ -18,6 +24,8 @@ export interface GatekeeperOptions {
   readonly port: number
   /** The same for the streams. */
   readonly streamsPort: number
+  /** What browsers call the two when a proxy with TLS is in front; where they listen unless given. */
+  readonly publicUrls?: PublicUrls | undefined
   /** How long a token lasts. Whoever logs out reads on for as long, at most. */
   readonly tokenSeconds: number
   readonly log: (line: string) => void
@@ -40,29 +48,31 @@ const KEEP_EXTRA_SECONDS = 600
 
 /** Resolves when the page can be used; rejects if a port is taken or the database refuses. */
 export async function startGatekeeper(options: GatekeeperOptions): Promise<Gatekeeper> {
-  const { port, streamsPort, tokenSeconds, log, onError } = options
+  const { port, streamsPort, publicUrls, tokenSeconds, log, onError } = options
   const pool = await openDatabase(options.database, onError)
   const server = createHttpServer()
   let streams: MillraceServer | undefined
   try {
     const appUrl = await listen(server, port)
+    const origin = publicUrls?.app ?? appUrl
     const keys = new KeyRing(pool, {
       rotateAfterSeconds: ROTATE_AFTER_SECONDS,
       keepRetiredSeconds: tokenSeconds + KEEP_EXTRA_SECONDS,
     })
-    const mint = new TokenMint(keys, appUrl, tokenSeconds)
-    const inboxes = new Inboxes(() => `${streams?.url}/v1/stream/`, mint)
+    const mint = new TokenMint(keys, origin, tokenSeconds)
+    const inboxes = new Inboxes(() => streams?.url ?? '', publicUrls?.streams, mint)
     const parts = { accounts: new Accounts(pool), sessions: new Sessions(pool), keys, mint, inboxes }
     // Before the streams start, which ask for the keys at once.
-    serveApp(server, parts, { origin: appUrl, log, onError })
+    serveApp(server, parts, { origin, log, onError })
     streams = await createServer({
       storage: options.storage,
       port: streamsPort,
-      allowedOrigins: [appUrl],
+      allowedOrigins: [origin],
+      allowedHosts: publicUrls ? [new URL(publicUrls.streams).hostname] : [],
       authentication: {
         jwt: {
           keys: { jwksUrl: `${appUrl}/jwks.json` },
-          issuer: appUrl,
+          issuer: origin,
           audience: AUDIENCE,
           leewaySeconds: 0,
         },

@@ -6,18 +6,20 @@ import type { TokenMint } from './token-mint.ts'
 
 /** Inboxes of users, each a stream. */
 export class Inboxes {
-  readonly #root: () => string
+  readonly #origin: () => string
+  readonly #publicOrigin: string | undefined
   readonly #token: FreshToken
 
-  /** `root` gives the URL of the streams, with a slash at its end. */
-  constructor(root: () => string, mint: TokenMint) {
-    this.#root = root
+  /** `origin` gives where the app finds the streams; browsers find them there, too, unless they are told another one. */
+  constructor(origin: () => string, publicOrigin: string | undefined, mint: TokenMint) {
+    this.#origin = origin
+    this.#publicOrigin = publicOrigin
     this.#token = new FreshToken(() => mint.forApp())
   }
 
   /** Where a browser reads it. */
   url(userId: string): string {
-    return `${this.#root()}${inboxPath(userId)}`
+    return urlAt(this.#publicOrigin ?? this.#origin(), userId)
   }
 
   /** Doing it again changes nothing. */
@@ -38,12 +40,16 @@ export class Inboxes {
 
   #at(userId: string): DurableStream {
     return new DurableStream({
-      url: this.url(userId),
+      url: urlAt(this.#origin(), userId),
       contentType: 'application/json',
       headers: { authorization: async () => `Bearer ${await this.#token.get()}` },
       backoffOptions: { maxRetries: 5, maxDelay: 1_000 },
     })
   }
+}
+
+function urlAt(origin: string, userId: string): string {
+  return `${origin}/v1/stream/${inboxPath(userId)}`
 }
 
 async function found(done: Promise<unknown>): Promise<boolean> {

@@ -3,17 +3,18 @@ import { parseArgs } from 'node:util'
 import { memoryStorage, type StreamStorage } from '@millrace/server'
 import { fileStorage } from '@millrace/storage-file'
 import type { PoolConfig } from 'pg'
-import { startGatekeeper } from './gatekeeper.ts'
+import { type PublicUrls, startGatekeeper } from './gatekeeper.ts'
 import { postgresPrograms, startPostgres } from './throwaway-postgres.ts'
 
 const FLAGS =
   'Flags: --port <number>, --streams-port <number>, --token-seconds <number>, ' +
-  '--database <url> together with --data-dir <folder>'
+  '--database <url> together with --data-dir <folder>, --app-url <origin> together with --streams-url <origin>'
 
 interface Settings {
   readonly port: number
   readonly streamsPort: number
   readonly tokenSeconds: number
+  readonly publicUrls: PublicUrls | undefined
   /** What stays when the program ends; nothing does without. */
   readonly kept: { readonly database: string; readonly dataDir: string } | undefined
 }
@@ -30,12 +31,15 @@ function readSettings(): Settings {
         'token-seconds': { type: 'string', default: '300' },
         database: { type: 'string' },
         'data-dir': { type: 'string' },
+        'app-url': { type: 'string' },
+        'streams-url': { type: 'string' },
       },
     })
     return {
       port: wholeNumber('port', values.port, 0, 65_535),
       streamsPort: wholeNumber('streams-port', values['streams-port'], 0, 65_535),
       tokenSeconds: wholeNumber('token-seconds', values['token-seconds'], 1, 3600),
+      publicUrls: publicUrls(values['app-url'], values['streams-url']),
       kept: both(values.database, values['data-dir']),
     }
   } catch (error) {
@@ -54,6 +58,16 @@ function both(database: string | undefined, dataDir: string | undefined): Settin
   if (database !== undefined && dataDir !== undefined) return { database, dataDir }
   if (database === dataDir) return undefined
   throw new RangeError('--database and --data-dir go together')
+}
+
+function publicUrls(app: string | undefined, streams: string | undefined): PublicUrls | undefined {
+  if (app === undefined && streams === undefined) return undefined
+  const isOrigin = (url: string | undefined): url is string =>
+    url !== undefined && /^https?:\/\/[^/\s]+$/.test(url)
+  if (isOrigin(app) && isOrigin(streams)) return { app, streams }
+  throw new RangeError(
+    '--app-url and --streams-url go together, and are written like https://app.example.com',
+  )
 }
 
 interface Stores {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { memoryStorage } from '@millrace/server'
-import { type Gatekeeper, startGatekeeper } from './gatekeeper.ts'
+import { type Gatekeeper, type PublicUrls, startGatekeeper } from './gatekeeper.ts'
 import { type FollowOptions, followInbox } from './page/follow-inbox.ts'
 import type { MintedToken } from './page/fresh-token.ts'
 import type { Message } from './page/message.ts'
@@ -22,7 +22,11 @@ export interface World extends Gatekeeper {
 }
 
 /** The caller closes it; PostgreSQL is the caller's too. */
-export async function startWorld(postgres: ThrowawayPostgres, tokenSeconds: number): Promise<World> {
+export async function startWorld(
+  postgres: ThrowawayPostgres,
+  tokenSeconds: number,
+  publicUrls?: PublicUrls,
+): Promise<World> {
   const lines: string[] = []
   const errors: unknown[] = []
   const gatekeeper = await startGatekeeper({
@@ -30,6 +34,7 @@ export async function startWorld(postgres: ThrowawayPostgres, tokenSeconds: numb
     storage: memoryStorage(),
     port: 0,
     streamsPort: 0,
+    publicUrls,
     tokenSeconds,
     log: (line) => lines.push(line),
     onError: (error) => {
