@@ -17,6 +17,20 @@ export async function openDatabase(config: PoolConfig, onError: (error: unknown)
   return pool
 }
 
+/** Resolves when the database has no connection of the pool any more; `end` alone does not wait for the last ones. */
+export async function closeDatabase(pool: Pool): Promise<void> {
+  let open = pool.totalCount
+  const closed = new Promise<void>((resolve) => {
+    if (open === 0) resolve()
+    pool.on('remove', () => {
+      open -= 1
+      if (open === 0) resolve()
+    })
+  })
+  await pool.end()
+  await closed
+}
+
 /** Everything that `work` does happens, or nothing. */
 export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()

@@ -4,7 +4,7 @@ import { createServer, type MillraceServer, type StreamStorage } from '@millrace
 import type { Pool, PoolConfig } from 'pg'
 import { Accounts } from './accounts.ts'
 import { serveApp } from './app-server.ts'
-import { openDatabase } from './database.ts'
+import { closeDatabase, openDatabase } from './database.ts'
 import { Inboxes } from './inboxes.ts'
 import { KeyRing } from './key-ring.ts'
 import { Sessions } from './sessions.ts'
@@ -107,5 +107,5 @@ async function closeAll(server: Server, streams: MillraceServer | undefined, poo
     server.close(() => resolve())
     server.closeIdleConnections()
   })
-  await pool.end()
+  await closeDatabase(pool)
 }

@@ -100,6 +100,7 @@ function toMessage(error: unknown): unknown {
   if ('code' in error && error.code === 'EADDRINUSE') {
     return `${error.message}. Say --port 0 and --streams-port 0 for free ports.`
   }
+  if ('code' in error && error.code === 'ECONNREFUSED') return `No PostgreSQL answers: look at --database.`
   // Without the properties of an error: those of a database name what it was connected with.
   return error.name === 'DiskLocked' ? `${error.message} Say --data-dir for another folder.` : error.stack
 }
