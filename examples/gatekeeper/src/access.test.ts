@@ -241,7 +241,8 @@ it.skipIf(!hasPostgres)('no password, cookie or token is in a log (needs postgre
   expect(logs).toContain('SELECT id, name, password_hash FROM users')
   const [, cookie = '?'] = carol.cookie.split('=')
   const signature = token.split('.').at(-1) ?? '?'
-  for (const secret of [carol.password, encodeURIComponent(carol.password), cookie, token, signature]) {
+  // However it is escaped, the end of the password stays as it is.
+  for (const secret of [carol.password, carol.password.slice(-36), cookie, token, signature]) {
     expect(logs.includes(secret)).toBe(false)
   }
 })
@@ -250,14 +251,17 @@ it.skipIf(!hasPostgres)('what is in the database opens nothing (needs postgres)'
   const { Pool } = await import('pg')
   const pool = new Pool(postgres.connection)
   try {
-    const { rows } = await pool.query('SELECT * FROM users, sessions WHERE user_id = id AND id = $1', [
-      alice.id,
-    ])
-    const stored = rows.map((row) => JSON.stringify(row)).join()
+    const { rows } = await pool.query<Readonly<Record<string, unknown>>>(
+      "SELECT users.*, encode(cookie_hash, 'hex') AS hash FROM users, sessions WHERE user_id = id AND id = $1",
+      [alice.id],
+    )
+    const stored = JSON.stringify(rows)
     expect(stored).toContain('scrypt$15$8$3$')
+    expect(stored).toMatch(/"hash":"[0-9a-f]{64}"/)
     const [, cookie = '?'] = alice.cookie.split('=')
-    expect([stored.includes(alice.password), stored.includes(cookie)]).toEqual([false, false])
-    expect(stored.includes(Buffer.from(cookie).toString('hex'))).toBe(false)
+    for (const secret of [alice.password.slice(-36), cookie, Buffer.from(cookie).toString('hex')]) {
+      expect(stored.includes(secret)).toBe(false)
+    }
   } finally {
     await pool.end()
   }

@@ -44,8 +44,9 @@ function derive(
   return new Promise((resolve, reject) => {
     // The same characters may be typed as different bytes.
     scrypt(password.normalize('NFC'), salt, KEY_BYTES, options, (error, key) => {
-      if (error === null) resolve(key)
-      else reject(error)
+      // Where there is none, Node says null and Bun undefined.
+      if (error) reject(error)
+      else resolve(key)
     })
   })
 }
