@@ -22,6 +22,8 @@ export interface ClientRunOptions {
 
 const CLIENTS: readonly Performer[] = ['millrace', 'published']
 const FLOORS: readonly Performer[] = ['parse-text', 'parse-bytes', 'fetch']
+/** A client that never finishes is an error of the run, not a wait without end. */
+const TASK_TIMEOUT_MS = 300_000
 const EVENTS_PER_APPEND = 5_000
 const contentType = 'application/json'
 
@@ -43,7 +45,11 @@ async function startClient(): Promise<ClientProcess> {
   await Promise.race([once(child, 'message'), ended])
   return {
     async perform(request) {
-      const answer = once(child, 'message')
+      const signal = AbortSignal.timeout(TASK_TIMEOUT_MS)
+      const answer = once(child, 'message', { signal }).catch((cause: unknown) => {
+        const { task, performer } = request
+        throw new Error(`${task}, ${performer}: not finished within ${TASK_TIMEOUT_MS / 1000} s`, { cause })
+      })
       child.send(request)
       const [report] = await Promise.race([answer, ended])
       return report as TaskReport

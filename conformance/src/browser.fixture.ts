@@ -15,8 +15,8 @@ if (!mayBrowse) console.warn('Nothing is tested in a browser: chromium is not in
 
 /** The caller closes it. Certificates are not checked. */
 export function launchBrowser(): Promise<Browser> {
-  // Chromium's own sandbox cannot be had by root; the pages are all ours.
-  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] })
+  // Chromium's own sandbox cannot be had by root or in most containers; the pages are all ours.
+  return chromium.launch({ executablePath, chromiumSandbox: false })
 }
 
 /** A page with the client in it, or one of the client's modules. */

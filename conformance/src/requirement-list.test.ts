@@ -9,7 +9,7 @@ function listOf(...requirements: readonly object[]): string {
 const plain = { id: 'R-001', level: 'MUST', text: 'Appends stay', suite: ['Append > keeps'] }
 
 test('reads a requirement with the section that it stands in', () => {
-  const notes = { weak: 'only one', awaiting: 'a store', awaitingPart: 'a restart' }
+  const notes = { weak: 'only one', awaiting: 'a store' }
 
   expect(parseRequirements(listOf(plain, { ...plain, ...notes, id: 'R-002' }))).toEqual([
     { ...plain, section: 'Appending' },

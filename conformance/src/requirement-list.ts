@@ -23,19 +23,9 @@ export interface Requirement {
   readonly weak?: string
   /** What has to exist before it can be tested at all. */
   readonly awaiting?: string
-  /** What has to exist before one part can be tested; the rest must be tested already. */
-  readonly awaitingPart?: string
 }
 
-const KNOWN_KEYS: ReadonlySet<string> = new Set([
-  'id',
-  'level',
-  'text',
-  'suite',
-  'weak',
-  'awaiting',
-  'awaitingPart',
-])
+const KNOWN_KEYS: ReadonlySet<string> = new Set(['id', 'level', 'text', 'suite', 'weak', 'awaiting'])
 
 /** All requirements: those of the protocol, then those of the client. Throws when a list is not well-formed. */
 export function readRequirements(): readonly Requirement[] {
@@ -63,7 +53,6 @@ function parseRequirement(value: unknown, section: string): Requirement {
   if (unknownKey !== undefined) throw new Error(`${id}: unknown key ${unknownKey}`)
   const weak = optionalText(item.weak, `${id} weak`)
   const awaiting = optionalText(item.awaiting, `${id} awaiting`)
-  const awaitingPart = optionalText(item.awaitingPart, `${id} awaitingPart`)
   return {
     id,
     level: parseLevel(item.level, id),
@@ -72,7 +61,6 @@ function parseRequirement(value: unknown, section: string): Requirement {
     suite: asList(item.suite ?? [], `${id} suite`).map((title) => asText(title, `${id} suite title`)),
     ...(weak === undefined ? {} : { weak }),
     ...(awaiting === undefined ? {} : { awaiting }),
-    ...(awaitingPart === undefined ? {} : { awaitingPart }),
   }
 }
 

@@ -81,10 +81,6 @@ describe('a requirement that awaits something', () => {
     expect(statesOf(awaiting, ownTest('R-002: works'))).toEqual(['ok'])
   })
 
-  test('with only a part of it is missing like any other', () => {
-    expect(statesOf({ ...uncited, awaitingPart: 'its restart' })).toEqual(['MISSING'])
-  })
-
   test('says what for', () => {
     expect(buildTable([awaiting], reportOf()).map(({ notes }) => notes)).toEqual([['awaits a store']])
   })

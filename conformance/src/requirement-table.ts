@@ -56,7 +56,6 @@ function rowNotes(requirement: Requirement, own: readonly OwnTest[]): readonly s
     notes.push(`only a weak published test: ${requirement.weak}`)
   }
   if (requirement.awaiting !== undefined) notes.push(requirement.awaiting)
-  if (requirement.awaitingPart !== undefined) notes.push(requirement.awaitingPart)
   return notes
 }
 

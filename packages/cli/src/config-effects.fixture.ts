@@ -43,13 +43,15 @@ export async function withServer<T>(
   mkdirSync(join(directory, 'config'))
   for (const [name, text] of Object.entries(files))
     writeFileSync(join(directory, 'config', `${name}.toml`), text)
-  const options = { directory, environment, ...(profile !== undefined && { profile }) }
-  const config = await loadConfig(options).catch((error: unknown) => {
+  const sources = { directory, environment, ...(profile !== undefined && { profile }) }
+  const config = await loadConfig(sources).catch((error: unknown) => {
     if (error instanceof ConfigError) return undefined
     throw error
   })
   if (config === undefined) return 'refused'
-  const server = await startServer(config, directory)
+  const options = optionsOf(config)
+  if (options === undefined) return 'refused'
+  const server = await startServer(config, options, directory)
   try {
     return await use({ config, server, folder: directory })
   } finally {
@@ -57,13 +59,27 @@ export async function withServer<T>(
   }
 }
 
-async function startServer(config: LoadedConfig, directory: string): Promise<MillraceServer> {
+/** `undefined` where keys contradict each other. */
+function optionsOf(config: LoadedConfig): ReturnType<typeof serverOptionsOf> | undefined {
+  try {
+    return serverOptionsOf(config)
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined
+    throw error
+  }
+}
+
+async function startServer(
+  config: LoadedConfig,
+  options: ReturnType<typeof serverOptionsOf>,
+  directory: string,
+): Promise<MillraceServer> {
   const mode = findMode(String(config.get('storage.mode')))
   if (mode === undefined) throw new Error('there is no such mode')
   const { dataDir, ...rest } = openOptionsOf(config)
   const hooks = { onRecovered: () => undefined, onPoisoned: () => undefined }
   const storage = await mode.open({ dataDir: join(directory, dataDir), ...rest, ...hooks })
-  return createServer({ ...serverOptionsOf(config), storage, onError: () => undefined })
+  return createServer({ ...options, storage, onError: () => undefined })
 }
 
 /** A folder for servers and certificates, and how to remove it. */

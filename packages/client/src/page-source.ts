@@ -41,6 +41,8 @@ export interface SessionStart {
   readonly state: ReaderState
   readonly requests: RecoveringRequests
   readonly logWarnings: boolean
+  /** Told when the session begins to follow the stream live; what it returns is called at the end. */
+  readonly onLive: () => () => void
 }
 
 type RequestStep = Step & { readonly kind: 'request' }
@@ -54,6 +56,7 @@ export class PageSource {
   readonly #requests: RecoveringRequests
   readonly #logWarnings: boolean
   readonly #session: AbortSignal
+  readonly #onLive: () => () => void
   readonly #ready: Page[] = []
   #state: ReaderState
   #first: Response | undefined
@@ -61,13 +64,15 @@ export class PageSource {
   /** What the request under way listens to: hiding the page ends this, not the session. */
   #scope: LinkedSignal | undefined
   #unwatch: (() => void) | undefined
+  #leaveLive: (() => void) | undefined
   #onShown: (() => void) | undefined
 
   /** `session` ends everything. */
-  constructor({ response, state, requests, logWarnings }: SessionStart, session: AbortSignal) {
+  constructor({ response, state, requests, logWarnings, onLive }: SessionStart, session: AbortSignal) {
     this.#requests = requests
     this.#logWarnings = logWarnings
     this.#session = session
+    this.#onLive = onLive
     this.#state = state
     this.#first = response
   }
@@ -75,7 +80,9 @@ export class PageSource {
   /** To be called once, before the first page is asked for. `collect` reads what exists and nothing later. */
   open(collect: boolean): void {
     if (collect) this.#apply({ type: 'collect' })
-    if (this.#state.live) this.#unwatch = watchVisibility((hidden) => this.#setHidden(hidden))
+    if (!this.#state.live || this.#session.aborted) return
+    this.#leaveLive = this.#onLive()
+    this.#unwatch = watchVisibility((hidden) => this.#setHidden(hidden))
   }
 
   /** The next page; undefined after the last one, and at once when the session is aborted. One call at a time. */
@@ -100,6 +107,7 @@ export class PageSource {
   /** Lets go of everything. Pages that were asked for do not come any more if the session is aborted. */
   close(): void {
     this.#unwatch?.()
+    this.#leaveLive?.()
     this.#drop()
     this.#onShown?.()
     const unread = this.#first

@@ -2,7 +2,7 @@
 import { CURSOR_QUERY_PARAM, LIVE_QUERY_PARAM, OFFSET_QUERY_PARAM } from './constants.ts'
 import { RecoveringRequests } from './error-handler.ts'
 import { DurableStreamError } from './errors.ts'
-import { warnIfUsingHttpInBrowser } from './http-warning.ts'
+import { countLiveStream, warnIfUsingHttpInBrowser } from './http-warning.ts'
 import { type LinkedSignal, linkSignals } from './linked-signal.ts'
 import type { LegacyLiveMode, SSEResilienceOptions, Untyped } from './options.ts'
 import { firstPosition } from './page-headers.ts'
@@ -38,6 +38,7 @@ export async function stream<TJson = Untyped>(options: StreamOptions): Promise<S
     requests,
     state: initialState(offset, mode, limits),
     logWarnings: sseResilience?.logWarnings ?? true,
+    onLive: () => countLiveStream(endpoint.url, options.warnOnHttp),
   }
   const contentType = response.headers.get('content-type') ?? undefined
   return new ReadResponse(new Session(start, position, link), {

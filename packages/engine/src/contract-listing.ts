@@ -65,10 +65,10 @@ function listCases({ suite: { expect }, check }: ContractGroup): void {
     const a = new ContractStream('a')
     await commitAll(storage, a.create({ contentType: 'Text/Plain; charset="x"', mediaType: 'text/plain' }))
     await commitAll(storage, a.write('12345'))
-    const line = { path: a.path, contentType: 'Text/Plain; charset="x"', tail: 5, closed: false }
+    const line = { path: a.path, contentType: 'Text/Plain; charset="x"', tail: 5, ownBytes: 5, closed: false }
     expect(await storage.list('', undefined, 10)).toEqual([line])
     await commitAll(storage, a.append({ bytes: new Uint8Array(2), closes: true }))
-    expect(await storage.list('', undefined, 10)).toEqual([{ ...line, tail: 7, closed: true }])
+    expect(await storage.list('', undefined, 10)).toEqual([{ ...line, tail: 7, ownBytes: 7, closed: true }])
   })
 
   check('leaves out what is deleted, softly or for good', async (storage) => {

@@ -212,8 +212,9 @@ describe('sweeps', () => {
 })
 
 describe('the defaults', () => {
-  it('are all finite and above zero', () => {
-    const values = Object.values(DEFAULT_ENGINE_LIMITS)
-    expect(values.every((value) => Number.isSafeInteger(value) && value > 0)).toBe(true)
+  it('are all finite and above zero, but for what only the disk bounds', () => {
+    const { maxStreamBytes, maxStreams, maxTotalBytes, ...others } = DEFAULT_ENGINE_LIMITS
+    expect(Object.values(others).every((value) => Number.isSafeInteger(value) && value > 0)).toBe(true)
+    expect([maxStreamBytes, maxStreams, maxTotalBytes]).toEqual(Array(3).fill(Number.POSITIVE_INFINITY))
   })
 })

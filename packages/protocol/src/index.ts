@@ -31,7 +31,7 @@ export {
 } from './offset.ts'
 export type { Outcome, ProducerReport } from './outcome.ts'
 export { type ParsedAppend, parseAppend } from './parse-append.ts'
-export { type CreateContext, type ParsedCreate, parseCreate } from './parse-create.ts'
+export { type CreateContext, type ParsedCreate, parseCreate, parseForkSource } from './parse-create.ts'
 export { type ParsedRead, parseRead, type ReadMode, type ReadRequest, type ReadStart } from './parse-read.ts'
 export { planRead, type ReadPlan } from './plan-read.ts'
 export { type Problem, toProblem } from './problem.ts'

@@ -86,10 +86,18 @@ function parseFork(header: HeaderLookup, streamRoot: string): Parsed<ForkRequest
   if (forkAt === 'malformed') {
     return refuse('Stream-Fork-Offset must be an offset that this server returned; -1 and now do not count.')
   }
-  // A path that is not below the stream root, or no path at all, names no stream of this server.
+  const sourcePath = parseForkSource(from, streamRoot)
+  if (sourcePath === undefined) return { rejection: { kind: 'fork-source-not-found' } }
+  return { value: { sourcePath, forkAt, subOffset } }
+}
+
+/**
+ * The stream that `Stream-Forked-From` names, `streamRoot` ending in a slash; `undefined` for a path that is not below
+ * the root, or no path at all: that names no stream of this server.
+ */
+export function parseForkSource(from: string, streamRoot: string): StreamPath | undefined {
   const source = from.startsWith(streamRoot) ? parseStreamPath(from.slice(streamRoot.length)) : undefined
-  if (source?.kind !== 'stream') return { rejection: { kind: 'fork-source-not-found' } }
-  return { value: { sourcePath: source.path, forkAt, subOffset } }
+  return source?.kind === 'stream' ? source.path : undefined
 }
 
 const BEYOND: OffsetParts = { generation: Number.POSITIVE_INFINITY, position: Number.POSITIVE_INFINITY }

@@ -28,7 +28,7 @@ it('configurations say how it is known who asks', async () => {
       const made = authenticationOf(await loadConfig({ directory: folder, environment: {}, file }))
       modes.push(typeof made === 'object' ? Object.keys(made).join(' ') : String(made))
     }
-    expect(modes).toEqual(['apiKeys', 'jwt rules', 'jwt', 'trustedHeader rules'])
+    expect(modes).toEqual(['apiKeys', 'jwt rules', 'jwt', 'jwt', 'trustedHeader rules'])
   } finally {
     await rm(folder, { recursive: true })
   }

@@ -115,7 +115,7 @@ function isRefused({ status }: Reply): boolean {
   return status === 401 || status === 403
 }
 
-describe('the matrix', () => {
+describe('R-343: the matrix of who may do what', () => {
   it.each(Object.keys(ALLOWED) as readonly Who[])('%s', async (who) => {
     const allowed: Partial<Record<Path, string>> = ALLOWED[who]
     const found: Partial<Record<Path, string>> = {}

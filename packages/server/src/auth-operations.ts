@@ -1,7 +1,7 @@
 /** Which permissions a request needs, and what it is told without them: never whether a stream exists. */
 import {
   isTrue,
-  parseStreamPath,
+  parseForkSource,
   type Rejection,
   type StreamPath,
   type WireRequest,
@@ -64,7 +64,6 @@ export function refusalOfRequest(
 /** A fork shows all that its source holds. */
 function refusalOfSource(identity: Identity, wire: WireRequest, streamRoot: string): Rejection | undefined {
   const from = wire.header('stream-forked-from')
-  if (from === undefined || !from.startsWith(streamRoot)) return undefined
-  const source = parseStreamPath(from.slice(streamRoot.length))
-  return source.kind === 'stream' ? refusalOf(identity, 'read', source.path) : undefined
+  const source = from === undefined ? undefined : parseForkSource(from, streamRoot)
+  return source && refusalOf(identity, 'read', source)
 }

@@ -1,4 +1,5 @@
 /** From layers to one configuration: later layers win, new names win over old ones, contradictions are found. */
+import { PROTOCOL_LIMITS } from '@millrace/protocol'
 import { CONFIG_KEYS, type ConfigKey, findKey } from './config-keys.ts'
 import type { ConfigLayer, GivenValue } from './config-layer.ts'
 import { isProduction } from './config-profiles.ts'
@@ -153,6 +154,24 @@ const CONTRADICTIONS: readonly Contradiction[] = [
     says: 'a production profile does not let every origin in: list them, or set http.allow_wildcard_cors = true.',
     isThere: ({ profile, at, lists }) =>
       isProduction(profile) && lists('http.cors_origins', '*') && at('http.allow_wildcard_cors') !== true,
+  },
+  {
+    blames: 'limits.max_stream_name_bytes',
+    says: `limits.max_stream_name_bytes is at most ${PROTOCOL_LIMITS.maxPathBytes}.`,
+    isThere: ({ at }) => Number(at('limits.max_stream_name_bytes')) > PROTOCOL_LIMITS.maxPathBytes,
+  },
+  {
+    blames: 'limits.max_receiving_bytes',
+    says: 'limits.max_receiving_bytes must not be below limits.max_request_body_bytes: such a body would never fit.',
+    isThere: ({ at }) =>
+      Number(at('limits.max_receiving_bytes')) < Number(at('limits.max_request_body_bytes')),
+  },
+  {
+    blames: 'proxy.forwarded_headers',
+    says: 'proxy.forwarded_headers needs proxy.enabled = true and proxy.trusted_proxies.',
+    isThere: ({ at }) =>
+      at('proxy.forwarded_headers') !== 'none' &&
+      (at('proxy.enabled') !== true || String(at('proxy.trusted_proxies')) === ''),
   },
   {
     blames: 'proxy.identity.mode',

@@ -31,8 +31,8 @@ describe('the listing of streams', () => {
     await server.request('POST', '/v1/stream/b', { headers: { 'stream-closed': 'true' } })
     expect(await list('/admin/streams')).toEqual({
       streams: [
-        { path: 'a', contentType: 'text/plain', tail: 3, closed: false },
-        { path: 'b', contentType: 'text/plain', tail: 0, closed: true },
+        { path: 'a', contentType: 'text/plain', tail: 3, ownBytes: 3, closed: false },
+        { path: 'b', contentType: 'text/plain', tail: 0, ownBytes: 0, closed: true },
       ],
       next: null,
     })

@@ -29,11 +29,11 @@ export class TlsFileError extends Error {
 
 /** Reads the files and checks that they belong together; throws `TlsFileError`. Never tells what a key contains. */
 export async function readTlsFiles(options: TlsOptions): Promise<SecureContextOptions> {
-  const [cert, key, ca] = await Promise.all([
-    read(options.certPath, 'certificate'),
-    read(options.keyPath, 'private key'),
-    options.clientCaPath === undefined ? undefined : read(options.clientCaPath, 'client authorities'),
-  ])
+  // One after the other: of several that are missing it is always the same that is named.
+  const cert = await read(options.certPath, 'certificate')
+  const key = await read(options.keyPath, 'private key')
+  const ca =
+    options.clientCaPath === undefined ? undefined : await read(options.clientCaPath, 'client authorities')
   const leaf = parsed(options.certPath, 'certificate', () => new X509Certificate(cert))
   const secret = parsed(options.keyPath, 'private key', () => createPrivateKey(key))
   if (!leaf.checkPrivateKey(secret)) {

@@ -96,7 +96,7 @@ function askOne(method: string, path: string, pair?: Pair): Promise<{ status: nu
 const PATH = '/v1/stream/secret'
 const TEXT = { 'content-type': 'text/plain' }
 
-describe('HTTP/2', () => {
+describe('R-343: HTTP/2 over TLS', () => {
   it('creates, appends, reads and closes', async () => {
     await start()
     const over = await session()
