@@ -1,14 +1,16 @@
 /** What must hold of home and block files whenever no transaction is half done. */
-import { ownFrom, type StreamState } from '@millrace/protocol'
+import { ownBytes, ownFrom, type StreamState } from '@millrace/protocol'
 import { check } from './event-log.ts'
 import {
   APPLIED_KEY,
   decodePlace,
   decodeStream,
+  decodeUsage,
   decodeUse,
   fileOf,
   type MemoryHome,
   prefixEnd,
+  USAGE_KEY,
 } from './store-parts.ts'
 
 const ALL = Number.POSITIVE_INFINITY
@@ -17,6 +19,10 @@ const ALL = Number.POSITIVE_INFINITY
 export function auditHome(home: MemoryHome, blockFiles: ReadonlySet<number>): void {
   const live = new Map<number, number>()
   const streams = home.range('s/', prefixEnd('s/'), ALL).map(([, value]) => decodeStream(value))
+  auditUsage(
+    home,
+    streams.map(({ state }) => state),
+  )
   let blocks = 0
   for (const { state, stored } of streams) blocks += auditStream(home, state, stored, live)
   const entries = home.range('b/', prefixEnd('b/'), ALL)
@@ -48,6 +54,23 @@ export function auditHome(home: MemoryHome, blockFiles: ReadonlySet<number>): vo
     )
   }
   check(live.size === 0, () => `block files without a use: ${[...live.keys()].join(', ')}`)
+}
+
+/** The count is in every transaction that changes what is counted, so it is right between any two. */
+function auditUsage(home: MemoryHome, states: readonly StreamState[]): void {
+  const value = home.get(USAGE_KEY)
+  if (value === undefined) {
+    check(states.length === 0, () => 'the home has streams, but no count of them')
+    return
+  }
+  const counted = decodeUsage(value)
+  const live = states.filter(({ softDeleted }) => !softDeleted)
+  const bytes = live.reduce((sum, state) => sum + ownBytes(state), 0)
+  check(
+    counted.streams === live.length && counted.bytes === bytes,
+    () =>
+      `the home counts ${counted.streams} streams of ${counted.bytes} bytes, but has ${live.length} of ${bytes}`,
+  )
 }
 
 function auditStream(

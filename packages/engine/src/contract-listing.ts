@@ -9,6 +9,7 @@ import {
   oneByOne,
   pathOf,
 } from './contract-stream.ts'
+import { countUsage } from './quota.ts'
 import type { StateChange, StreamStorage } from './storage.ts'
 
 /** Registers the cases. */
@@ -76,6 +77,17 @@ function listCases({ suite: { expect }, check }: ContractGroup): void {
     await commitAll(storage, a.create(), b.create(), c.create(), b.note('referenced'))
     await commitAll(storage, b.note('soft-deleted'), c.note('purged'))
     expect(await listed(storage, '')).toEqual(['a'])
+  })
+
+  check('counts what it lists, and the bytes of that', async (storage) => {
+    const [a, b, c] = [new ContractStream('a'), new ContractStream('b'), new ContractStream('c')]
+    expect(await countUsage(storage)).toEqual({ streams: 0, bytes: 0 })
+    await commitAll(storage, a.create(), b.create(), c.create(), a.write('12345'), b.write('678'))
+    expect(await countUsage(storage)).toEqual({ streams: 3, bytes: 8 })
+    await commitAll(storage, b.note('referenced'), b.note('soft-deleted'), c.note('purged'), a.write('9'))
+    expect(await countUsage(storage)).toEqual({ streams: 1, bytes: 6 })
+    await commitAll(storage, b.note('purged'), new ContractStream('c', 'again').create())
+    expect(await countUsage(storage)).toEqual({ streams: 2, bytes: 6 })
   })
 }
 

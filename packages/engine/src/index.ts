@@ -15,7 +15,7 @@ export { DEFAULT_ENGINE_LIMITS, type EngineLimits } from './limits.ts'
 export type { LongPollResult, WaitOptions } from './long-poll.ts'
 export { type MemoryStorageOptions, memoryStorage, summaryOf } from './memory-storage.ts'
 export { MemoryStream } from './memory-stream.ts'
-export { countUsage, isLimited, type Usage } from './quota.ts'
+export { changeOf, countUsage, isLimited, NO_USAGE, plus } from './quota.ts'
 export type {
   AppendUnit,
   Commit,
@@ -26,5 +26,6 @@ export type {
   StreamStorage,
   StreamSummary,
   Touch,
+  Usage,
   VersionedState,
 } from './storage.ts'

@@ -1,13 +1,7 @@
 /** How many streams there may be, and how much they may hold together. */
 import { ownBytes, type Rejection, type StreamState } from '@millrace/protocol'
 import type { EngineLimits } from './limits.ts'
-import type { StreamStorage } from './storage.ts'
-
-/** Streams that exist, and the bytes of their own that they hold; or a change of both. */
-export interface Usage {
-  readonly streams: number
-  readonly bytes: number
-}
+import type { StreamStorage, Usage } from './storage.ts'
 
 /** Nothing is stored. */
 export const NO_USAGE: Usage = { streams: 0, bytes: 0 }
@@ -20,8 +14,13 @@ export function isLimited({ maxStreams, maxTotalBytes }: Partial<EngineLimits>):
   return [maxStreams, maxTotalBytes].some((limit) => limit !== undefined && Number.isFinite(limit))
 }
 
-/** Counts what a store holds. Reads every entry: it is worth that only where there is a limit to keep. */
+/**
+ * What a store holds. One that does not count is read entry by entry: it is worth that only where there is a limit to
+ * keep.
+ */
 export async function countUsage(storage: StreamStorage): Promise<Usage> {
+  const counted = storage.usage?.()
+  if (counted !== undefined) return counted
   let usage = NO_USAGE
   for (let page = await storage.list('', undefined, PAGE); page.length > 0; ) {
     usage = page.reduce((sum, { ownBytes: bytes }) => plus(sum, { streams: 1, bytes }), usage)

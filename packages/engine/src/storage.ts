@@ -68,6 +68,12 @@ export interface Touch {
   readonly dueAtMs: number
 }
 
+/** Streams that exist, and the bytes of their own that they hold; or a change of both. */
+export interface Usage {
+  readonly streams: number
+  readonly bytes: number
+}
+
 /** One line of a listing. */
 export interface StreamSummary {
   readonly path: StreamPath
@@ -104,6 +110,10 @@ export interface StreamStorage {
   touch(touches: readonly Touch[]): void
   /** Streams whose path starts with a prefix, in bytewise order of the path, after a given one. */
   list(prefix: string, after: StreamPath | undefined, limit: number): Eventual<readonly StreamSummary[]>
+  /**
+   * What `list` would come to, without reading all of it; `undefined` if that is not known. Absent: it never is.
+   */
+  usage?(): Usage | undefined
   /** Streams whose due time is at or before an instant, earliest first. They stay due until they change. */
   due(atOrBeforeMs: number, limit: number): Eventual<readonly DueEntry[]>
   /** Why the store takes no writes any more, as a sentence; `undefined` while it does. Absent: it always does. */

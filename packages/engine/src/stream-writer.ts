@@ -19,8 +19,8 @@ import type { EntityTable } from './entity-table.ts'
 import { Fault, toFault } from './fault.ts'
 import { type GroupCommit, type Settled, Ticket } from './group-commit.ts'
 import type { EngineLimits } from './limits.ts'
-import { changeOf, plus, type Quota, type Usage } from './quota.ts'
-import type { StateChange, StreamStorage } from './storage.ts'
+import { changeOf, plus, type Quota } from './quota.ts'
+import type { StateChange, StreamStorage, Usage } from './storage.ts'
 import type { WakeUps } from './wake-ups.ts'
 
 /** A command ready to be judged. It is judged again if the state it was judged on turns out to be outdated. */

@@ -2,6 +2,7 @@
  * Checks the home in one walk over its keys, in order: each entry against its checksum and against the entries and
  * blocks that belong to it. Memory depends on the number of block files, never on the number of streams.
  */
+import { changeOf, NO_USAGE, plus, type Usage } from '@millrace/engine'
 import { ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
 import { BLOCK_FILE_HEADER_BYTES, type BlockFiles, blockFileName } from './block-files.ts'
 import { checkBlock } from './check-block.ts'
@@ -16,11 +17,13 @@ import {
   parseBlockKey,
   parseDueKey,
   streamKey,
+  USAGE_KEY,
 } from './home-keys.ts'
 import { HOME_FILE, type Looked, look, lookUpStream, walkHome } from './home-walk.ts'
 import {
   decodePlace,
   decodeStream,
+  decodeUsage,
   decodeUse,
   type FileUse,
   type StoredStream,
@@ -80,6 +83,9 @@ class HomeCheck {
   readonly uses = new Map<number, FileUse>()
   readonly damaged = new Map<string, number>()
   #run: BlockRun | undefined
+  #found: Usage = NO_USAGE
+  /** What the home says of that; missing in one that was not counted from the start. */
+  #counted: Usage | undefined
 
   constructor(context: HomeContext) {
     this.#context = context
@@ -93,6 +99,7 @@ class HomeCheck {
     else if (key.startsWith('f/')) this.#file(key, value)
     else if (key.startsWith('i/')) this.#identity(key, value)
     else if (key.startsWith('s/')) this.#stream(key, value)
+    else if (key === USAGE_KEY) this.#counted = decodeUsage(value)
     else if (!FACT_KEYS.has(key)) this.#error(inFile(HOME_FILE), `The home has an unknown entry ${key}.`)
   }
 
@@ -105,8 +112,21 @@ class HomeCheck {
         `The home names blocks of ${bytes} bytes in this file, but does not count it.`,
       )
     }
-    if (entryCount === undefined || entryCount === entries) return
+    if (entryCount === undefined || entryCount === entries) {
+      this.#checkCount()
+      return
+    }
     this.#error(inFile(HOME_FILE), `The home has ${entryCount} entries, but ${entries} can be read.`)
+  }
+
+  /** Only where every entry could be read: the streams of the others are missing in the sum, and reported. */
+  #checkCount(): void {
+    const [counted, found] = [this.#counted, this.#found]
+    if (counted === undefined || (counted.streams === found.streams && counted.bytes === found.bytes)) return
+    this.#error(
+      inFile(HOME_FILE),
+      `The home counts ${counted.streams} streams of ${counted.bytes} bytes, but has ${found.streams} of ${found.bytes}.`,
+    )
   }
 
   /** A stream's blocks follow each other without a gap, and each is what the home says. */
@@ -209,6 +229,7 @@ class HomeCheck {
     const { state, stored, dueAtMs } = stream
     const { path, id } = state
     report.count('streams')
+    this.#found = plus(this.#found, changeOf(undefined, state))
     if (key !== streamKey(path)) this.#error(inStream(path), `The home has this stream under ${key}.`)
     if (stored !== state.tail || stored < ownFrom(state) || state.base > state.tail)
       this.#error(

@@ -6,7 +6,7 @@
  * The home need not be changed in one transaction: each holds a stream's state together with its blocks, and replay
  * skips a change whose stream in the home is already past it. So a crash between two of them is harmless.
  */
-import type { AppendUnit, MemoryStream } from '@millrace/engine'
+import { type AppendUnit, changeOf, type MemoryStream, plus, type Usage } from '@millrace/engine'
 import { dueAtMs, ownFrom, type StreamId, type StreamPath } from '@millrace/protocol'
 import type { Block } from './block-codec.ts'
 import { cutIntoBlocks, isWorthMerging, type Run } from './block-cutter.ts'
@@ -21,6 +21,7 @@ import {
   identityKey,
   keyAfter,
   streamKey,
+  USAGE_KEY,
 } from './home-keys.ts'
 import type { Layer, LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
@@ -31,10 +32,12 @@ import {
   decodeUse,
   encodePlace,
   encodeStream,
+  encodeUsage,
   encodeUse,
   type FileUse,
   type StoredStream,
 } from './state-codec.ts'
+import { usageIn } from './stored-usage.ts'
 
 /** What a checkpoint works on. */
 export interface CheckpointContext {
@@ -98,11 +101,14 @@ class LayerWriter {
   readonly #context: CheckpointContext
   readonly #uses = new Map<number, FileUse>()
   #changes: HomeChange[] = []
+  /** Of the home once the changes are in it; what was never counted stays so. */
+  #usage: Usage | undefined
   /** The transaction under way: the next one gathers meanwhile. */
   #committing: Promise<void> = Promise.resolve()
 
   constructor(context: CheckpointContext) {
     this.#context = context
+    this.#usage = usageIn(context.home)
   }
 
   /** Only this stream's own changes alter the answer, so it may be asked before other streams are written. */
@@ -117,6 +123,7 @@ class LayerWriter {
 
   async write({ path, entry, old, last }: FoundStream, layer: Layer): Promise<void> {
     const { state, version } = entry
+    this.#usage &&= plus(this.#usage, changeOf(old?.state, state))
     if (old !== undefined && old.state.id !== state?.id) await this.#forget(old)
     if (old?.dueAtMs !== undefined) this.#changes.push([dueKey(old.dueAtMs, path), undefined])
     if (state === undefined) {
@@ -148,6 +155,7 @@ class LayerWriter {
     await this.#committing
     await blocks.sync()
     for (const [file, use] of this.#uses) this.#changes.push([fileKey(file), encodeUse(use)])
+    if (this.#usage !== undefined) this.#changes.push([USAGE_KEY, encodeUsage(this.#usage)])
     const changes = this.#changes
     this.#changes = []
     this.#committing = home.commit(changes)

@@ -17,9 +17,10 @@ import {
   type StreamSummary,
   type Timer,
   type Touch,
+  type Usage,
   type VersionedState,
 } from '@millrace/engine'
-import type { OwnRange, StreamId, StreamPath, StreamState } from '@millrace/protocol'
+import type { OwnRange, StreamId, StreamPath } from '@millrace/protocol'
 import type { BlockFiles } from './block-files.ts'
 import { writeLayer } from './checkpoint.ts'
 import { closeAll } from './close-all.ts'
@@ -30,7 +31,7 @@ import { fittingCommits } from './fitting-commits.ts'
 import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import type { Journal } from './journal.ts'
-import { Layer, type LayerEntry } from './layer.ts'
+import { Layer, type LayerEntry, withAccessOf } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
@@ -38,6 +39,7 @@ import { encodeTouches } from './record-codec.ts'
 import { settlesWithin } from './room-wait.ts'
 import { Snapshots, type StoreSnapshot } from './snapshot.ts'
 import { StoredEntries } from './stored-entries.ts'
+import { usageOf } from './stored-usage.ts'
 import { type ReadSources, readOwn, unitAround } from './stream-reader.ts'
 
 /** When an append is answered. */
@@ -63,6 +65,8 @@ export interface StoreParts {
 
 /** A store with the operations that only files have. */
 export interface FileStore extends StreamStorage {
+  /** `undefined` for a directory that was made before streams were counted. */
+  usage(): Usage | undefined
   /** Moves everything into blocks and home, so that the next start has nothing to replay. */
   checkpoint(): Promise<void>
   /** The state of now, to be copied while the store goes on. One at a time: throws `SnapshotBusy`. */
@@ -149,6 +153,10 @@ class OpenFileStore implements FileStore {
 
   list(prefix: string, after: StreamPath | undefined, limit: number): readonly StreamSummary[] {
     return listStreams(this.#sources, prefix, after, limit)
+  }
+
+  usage(): Usage | undefined {
+    return usageOf(this.#sources)
   }
 
   due(atOrBeforeMs: number, limit: number): readonly DueEntry[] {
@@ -388,13 +396,4 @@ class OpenFileStore implements FileStore {
     })
     this.#active.sequence = journal.sequence
   }
-}
-
-/** A window that was renewed after the change was decided stays renewed. */
-function withAccessOf(
-  before: StreamState | undefined,
-  next: StreamState | undefined,
-): StreamState | undefined {
-  if (before === undefined || next === undefined || before.id !== next.id) return next
-  return before.lastAccessMs > next.lastAccessMs ? { ...next, lastAccessMs: before.lastAccessMs } : next
 }

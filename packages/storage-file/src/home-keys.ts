@@ -72,11 +72,20 @@ export const GENERATION_KEY = 'm/generation'
 /** The machine's start in which a store that answers before it syncs was opened; removed when it is closed. */
 export const RUN_KEY = 'm/run'
 
+/** How many streams the home has, and the bytes of their own; missing in homes that were not counted from the start. */
+export const USAGE_KEY = 'm/usage'
+
 /** The identity of the store, given at its first snapshot; a restored store has none yet. */
 export const STORE_KEY = 'm/store'
 
 /** Keys of what is known about the store as a whole. */
-export const FACT_KEYS: ReadonlySet<string> = new Set([APPLIED_KEY, GENERATION_KEY, RUN_KEY, STORE_KEY])
+export const FACT_KEYS: ReadonlySet<string> = new Set([
+  APPLIED_KEY,
+  GENERATION_KEY,
+  RUN_KEY,
+  STORE_KEY,
+  USAGE_KEY,
+])
 
 /** Greater than every key that starts with `prefix` and goes on in printable ASCII. */
 export function prefixEnd(prefix: string): string {

@@ -80,3 +80,12 @@ export class Layer {
     return bytes
   }
 }
+
+/** A window that was renewed after the change was decided stays renewed. */
+export function withAccessOf(
+  before: StreamState | undefined,
+  next: StreamState | undefined,
+): StreamState | undefined {
+  if (before === undefined || next === undefined || before.id !== next.id) return next
+  return before.lastAccessMs > next.lastAccessMs ? { ...next, lastAccessMs: before.lastAccessMs } : next
+}

@@ -2,7 +2,7 @@
  * Opening a data directory: who owns it, what format it has, what the journal holds that blocks and home do not, and
  * where writing goes on. Nothing is served before all of it is known.
  */
-import type { Clock } from '@millrace/engine'
+import { type Clock, NO_USAGE } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import { closeAll } from './close-all.ts'
 import type { Disk, DiskLock } from './disk.ts'
@@ -11,7 +11,7 @@ import { createFileStore, type Durability, type FileStore } from './file-store.t
 import { assertOurs, hasData, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
 import { type Home, HomeLost } from './home.ts'
-import { APPLIED_KEY, streamKey } from './home-keys.ts'
+import { APPLIED_KEY, streamKey, USAGE_KEY } from './home-keys.ts'
 import { Journal, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
 import { JOURNAL_FOLDER, retireSegment } from './journal-segment.ts'
@@ -20,7 +20,7 @@ import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
 import type { RecordBody } from './record-codec.ts'
 import { removeSnapshotCopy } from './snapshot.ts'
-import { decodeStream, textOf } from './state-codec.ts'
+import { decodeStream, encodeUsage, textOf } from './state-codec.ts'
 
 /** How to open a store. */
 export interface OpenOptions {
@@ -144,7 +144,10 @@ async function appliedSequence(home: Home, isUsed: boolean): Promise<number> {
       'The home/ folder is not the one that belongs to the data directory: put it back from a backup, or start with an empty directory.',
     )
   }
-  await home.commit([[APPLIED_KEY, Buffer.from('0')]])
+  await home.commit([
+    [APPLIED_KEY, Buffer.from('0')],
+    [USAGE_KEY, encodeUsage(NO_USAGE)],
+  ])
   return 0
 }
 

@@ -1,5 +1,5 @@
 /** Values of the home: a stream's state, its blocks, and what is kept about block files. JSON, checked by the home. */
-import type { VersionedState } from '@millrace/engine'
+import type { Usage, VersionedState } from '@millrace/engine'
 import { type Cuts, dueAtMs, ProducerTable, type StreamState } from '@millrace/protocol'
 
 /** A stream as the home keeps it. */
@@ -81,6 +81,17 @@ export function encodeUse(use: FileUse): Uint8Array {
 export function decodeUse(value: Uint8Array): FileUse {
   const [sizeBytes, liveBytes] = JSON.parse(textOf(value)) as [number, number]
   return { sizeBytes, liveBytes }
+}
+
+/** Writes the count of streams and their bytes. */
+export function encodeUsage({ streams, bytes }: Usage): Uint8Array {
+  return Buffer.from(JSON.stringify([streams, bytes]))
+}
+
+/** Reads the count of streams and their bytes. */
+export function decodeUsage(value: Uint8Array): Usage {
+  const [streams, bytes] = JSON.parse(textOf(value)) as [number, number]
+  return { streams, bytes }
 }
 
 /** Bytes of the home as text. */
