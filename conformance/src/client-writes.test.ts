@@ -288,6 +288,26 @@ describe.each(SERVERS)('with $name', ({ start, tellsFalseCloses }) => {
       expect(producer.epoch).toBe(tellsFalseCloses ? 1 : 0)
     })
 
+    it('(C-146) without autoClaim, a close whose number was used for a batch does not pass for one', async () => {
+      vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+      const stream = await newStream()
+      const older = new IdempotentProducer(stream, 'orders')
+      for (const item of [1, 2]) {
+        older.append(item)
+        await older.flush()
+      }
+      const producer = new IdempotentProducer(stream, 'orders')
+      producer.append(1)
+      await producer.flush()
+      const closing = producer.close().then(
+        () => 'closed',
+        (error: unknown) => (error instanceof DurableStreamError ? error.code : error),
+      )
+      expect(await closing).toBe(tellsFalseCloses ? 'CONFLICT_SEQ' : 'closed')
+      expect(await stream.head()).toMatchObject({ streamClosed: false })
+      expect(await itemsOf(stream)).toEqual([1, 2])
+    })
+
     it('(C-144) names the messages of a batch that the server refuses', async () => {
       const stream = await newStream()
       const producer = new IdempotentProducer(stream, 'orders', { maxBatchBytes: 1 })

@@ -7,7 +7,7 @@ import {
   STREAM_CLOSED_HEADER,
 } from './constants.ts'
 import { drainBody } from './drain-body.ts'
-import { errorOfResponse } from './errors.ts'
+import { DurableStreamError, errorOfResponse } from './errors.ts'
 import type { ProducerAnswer } from './producer-state.ts'
 import { parseRetryAfterHeader } from './retry-delay.ts'
 
@@ -17,18 +17,22 @@ export interface JudgedRequest {
   readonly seq: number
   /** A close without a message. */
   readonly isBareClose: boolean
+  /** What an older producer of the same id and epoch stands in the way of can be done under a new epoch. */
+  readonly mayClaim: boolean
 }
 
 /** Judges an answer; reads its body. */
 export async function judgeResponse(
   response: Response,
-  { url, seq, isBareClose }: JudgedRequest,
+  { url, seq, isBareClose, mayClaim }: JudgedRequest,
 ): Promise<ProducerAnswer> {
   const { status, ok, headers } = response
   if (ok) {
     await drainBody(response)
     // To a close without a message 204 is the usual answer; as a duplicate of a batch it would leave the stream open.
     if (status !== 204 || (isBareClose && isClosed(headers))) return { kind: 'stored' }
+    if (isBareClose && !mayClaim)
+      return { kind: 'refused', error: new DurableStreamError(NOT_CLOSED, 'CONFLICT_SEQ') }
     return { kind: 'duplicate', highestSeq: numberIn(headers, PRODUCER_SEQ_HEADER) }
   }
   const retryAfterMs = parseRetryAfterHeader(headers.get('retry-after'), Date.now())
@@ -43,6 +47,10 @@ export async function judgeResponse(
   if (status !== 409 || isClosed(headers) || expectedSeq === undefined) return { kind: 'refused', error }
   return { kind: 'gap', expectedSeq, receivedSeq: numberIn(headers, PRODUCER_RECEIVED_SEQ_HEADER) ?? seq }
 }
+
+const NOT_CLOSED =
+  'The stream is still open: an older producer of this id and epoch had used the number of the close for a batch. ' +
+  'Close the stream itself, or give the producer another id or epoch'
 
 /** What `fetch` threw, as an answer: the request may have been served all the same, unless no connection was made. */
 export function judgeNetworkFailure(error: unknown): ProducerAnswer {

@@ -250,7 +250,12 @@ export class ProducerPipeline {
   ): Promise<ProducerAnswer> {
     const response = await fetch(url, init)
     const isBareClose = batch.closes && batch.body === undefined
-    const answer = await judgeResponse(response, { url, seq, isBareClose })
+    const answer = await judgeResponse(response, {
+      url,
+      seq,
+      isBareClose,
+      mayClaim: this.#options.rules.autoClaim,
+    })
     this.#noteOffset(answer, response.headers.get(STREAM_OFFSET_HEADER) ?? '', batch.closes)
     return answer
   }
