@@ -256,6 +256,30 @@ describe('floods', () => {
     expect(patient.server.statistics()?.pendingCommits).toBe(0)
   })
 
+  it('of live readers that are taken back at once leave none', async () => {
+    await (await connectTo(patient)).begin()
+    for (let stream = 1; stream < 800; stream += 2) {
+      await raw.send(
+        frame(FRAME.headers, REQUEST, stream, fields('GET', LIVE)),
+        frame(FRAME.reset, 0, stream, number32(8)),
+      )
+    }
+    await patient.untilReaders(0)
+    expect([raw.isClosed, patient.server.statistics()?.readers]).toEqual([false, 0])
+  })
+
+  it.each([
+    ['pings', frame(FRAME.ping, 0, 0, Buffer.alloc(8))],
+    ['settings', frame(FRAME.settings, 0, 0, setting(4, 65_535))],
+  ])('of %s whose answers nobody reads end the connection', async (_, one) => {
+    await (await connectTo(patient)).begin()
+    raw.stopReading()
+    const many = Buffer.concat(Array.from({ length: 1000 }, () => one))
+    let sent = 0
+    for (; sent < 2000 && !raw.isClosed; sent++) await raw.send(many)
+    expect(sent).toBeLessThan(2000)
+  })
+
   it('of requests at a time are refused beyond a thousand', async () => {
     await (await connectTo(patient)).begin()
     const block = fields('GET', LIVE)

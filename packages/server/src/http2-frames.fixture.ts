@@ -128,6 +128,11 @@ export class RawHttp2 {
     }
   }
 
+  /** Reads no more: what the server sends stays with the server. */
+  stopReading(): void {
+    this.#socket.pause()
+  }
+
   destroy(): void {
     this.#socket.destroy()
   }
