@@ -27,6 +27,12 @@ export const BREAKS: readonly Break[] = [
     make: () => ({ disk: (disk) => wrapFiles(disk, JOURNAL_FOLDER, unsyncedRecords) }),
   },
   {
+    name: 'journal-synced-beside',
+    what: 'a segment is synced by two at the same time',
+    sign: /two syncs of journal/,
+    make: () => ({ disk: (disk) => wrapFiles(disk, JOURNAL_FOLDER, syncedByTwo) }),
+  },
+  {
     name: 'answer-before-write',
     what: 'a commit is answered while its record still has to be written',
     sign: /no state that it can be/,
@@ -93,6 +99,14 @@ function unsyncedRecords(file: DiskFile): Partial<DiskFile> {
       return file.write(position, pieces)
     },
     sync: async () => (hasRecords ? undefined : file.sync()),
+  }
+}
+
+function syncedByTwo(file: DiskFile): Partial<DiskFile> {
+  return {
+    sync: async () => {
+      await Promise.any([file.sync(), file.sync()])
+    },
   }
 }
 

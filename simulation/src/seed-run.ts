@@ -8,6 +8,7 @@ import { auditEmpty } from './home-audit.ts'
 import { auditLied, isDamageReport } from './lied-audit.ts'
 import { LyingDisk } from './lying-disk.ts'
 import { Machine, promisesSettled } from './machine.ts'
+import { OneSync } from './one-sync.ts'
 import type { ReaderWorld } from './readers.ts'
 import type { Sabotage } from './sabotage.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -103,6 +104,7 @@ class SeedRun {
       log: this.log,
       tally: this.#tally,
       watch: new SyncWatch(this.#model),
+      oneSync: new OneSync(),
       sabotage,
       durability,
       limits,
@@ -183,7 +185,9 @@ class SeedRun {
 
   #rethrow(): void {
     if (this.#failure !== undefined) throw this.#failure
-    const found = [this.#audience, ...this.#clients].find(({ failure }) => failure !== undefined)
+    const found = [this.#audience, this.#setup.oneSync, ...this.#clients].find(
+      ({ failure }) => failure !== undefined,
+    )
     if (found !== undefined) throw found.failure
     const poison = this.#life?.store.poison
     check(

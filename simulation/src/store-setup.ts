@@ -3,6 +3,7 @@ import { Engine, type Fault } from '@millrace/engine'
 import type { EventLog } from './event-log.ts'
 import type { LyingDisk } from './lying-disk.ts'
 import type { Machine } from './machine.ts'
+import type { OneSync } from './one-sync.ts'
 import type { Sabotage } from './sabotage.ts'
 import type { StoreModel } from './store-model.ts'
 import { type Durability, type FileStore, type Home, openFileStore, type StoreLimits } from './store-parts.ts'
@@ -18,6 +19,7 @@ export interface StoreSetup {
   readonly log: EventLog
   readonly tally: Tally
   readonly watch: SyncWatch
+  readonly oneSync: OneSync
   readonly sabotage: Sabotage
   readonly durability: Durability
   readonly limits: StoreLimits
@@ -39,7 +41,7 @@ export interface ProcessWatch {
 export function openStore(setup: StoreSetup): Promise<FileStore> {
   const { machine, log, sabotage, durability, limits, lying } = setup
   const { disk: faulty, home, clock } = machine
-  const watched = setup.watch.wrap(lying?.wrap(faulty) ?? faulty)
+  const watched = setup.oneSync.wrap(setup.watch.wrap(lying?.wrap(faulty) ?? faulty))
   const disk = sabotage.disk?.(watched) ?? watched
   const openHome = async (): Promise<Home> => sabotage.home?.(home, disk) ?? home
   return openFileStore({

@@ -43,6 +43,9 @@ export class Journal {
   /** Newest record that is wholly written. */
   #written: number
   #synced: number
+  #syncing: Promise<void> | undefined
+  /** Set once the disk has failed: from then on nobody knows what of the journal is on it. */
+  #failure: unknown
   /** Files of the journal are made and retired one after the other, so that no two steps meet in the spare file. */
   #folderWork: Promise<unknown> = Promise.resolve()
   #next: Promise<Segment | DiskFull> | undefined
@@ -86,6 +89,7 @@ export class Journal {
    * this resolves, and a power cut after `sync`. Throws if the disk fails: then nothing more may be written.
    */
   async append(entries: readonly JournalEntry[]): Promise<number> {
+    this.#refuseIfFailed()
     let written = 0
     while (written < entries.length) {
       const fitting = this.#fitting(entries, written)
@@ -99,12 +103,18 @@ export class Journal {
     return written
   }
 
-  /** Makes everything written so far survive a power cut. */
+  /**
+   * Makes everything written so far survive a power cut. One sync at a time: one that fails takes with it what it could
+   * not write, and another beside it would succeed without. So whoever comes meanwhile waits, and fails with it.
+   */
   async sync(): Promise<void> {
     const upTo = this.#written
-    if (upTo === this.#synced) return
-    await this.#current.file.sync()
-    this.#synced = Math.max(this.#synced, upTo)
+    while (this.#synced < upTo) {
+      this.#syncing ??= this.#syncWritten().finally(() => {
+        this.#syncing = undefined
+      })
+      await this.#syncing
+    }
   }
 
   /** Forgets segments whose records are all applied elsewhere, durably. */
@@ -151,9 +161,29 @@ export class Journal {
     for (const piece of pieces) this.#at += piece.length
     this.#sequence += entries.length
     const sequence = this.#sequence
-    await this.#current.file.write(at, pieces)
+    await this.#lastIfItFails(this.#current.file.write(at, pieces))
     this.#written = sequence
     if (this.#at > this.#current.sizeBytes / 2) this.#prepareNext()
+  }
+
+  async #syncWritten(): Promise<void> {
+    this.#refuseIfFailed()
+    const upTo = this.#written
+    await this.#lastIfItFails(this.#current.file.sync())
+    this.#synced = upTo
+  }
+
+  #refuseIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #lastIfItFails(effect: Promise<void>): Promise<void> {
+    try {
+      await effect
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
   }
 
   #encode(entries: readonly JournalEntry[]): readonly Uint8Array[] {
