@@ -2,7 +2,7 @@
 
 import { hastyHome } from './hasty-home.ts'
 import { hastyRetirement } from './hasty-retirement.ts'
-import { FIRST_RECORD_AT, type MetaRows, withLastTwice, withRows, withTornMended } from './journal-bytes.ts'
+import { areRecords, type MetaRows, withLastTwice, withRows, withTornMended } from './journal-bytes.ts'
 import { wrapDisk, wrapFiles } from './port-wrap.ts'
 import { READER_BREAKS } from './reader-breaks.ts'
 import type { Sabotage } from './sabotage.ts'
@@ -95,7 +95,7 @@ function unsyncedRecords(file: DiskFile): Partial<DiskFile> {
   let hasRecords = false
   return {
     write: (position, pieces) => {
-      hasRecords ||= position >= FIRST_RECORD_AT
+      hasRecords ||= areRecords(position, pieces)
       return file.write(position, pieces)
     },
     sync: async () => (hasRecords ? undefined : file.sync()),
@@ -114,7 +114,7 @@ function lateRecords(file: DiskFile): Partial<DiskFile> {
   const late: Promise<void>[] = []
   return {
     write: async (position, pieces) => {
-      if (position < FIRST_RECORD_AT) return file.write(position, pieces)
+      if (!areRecords(position, pieces)) return file.write(position, pieces)
       // A crash, or a failure that nobody hears of, may end it.
       late.push(file.write(position, [Buffer.concat(pieces)]).catch(() => undefined))
     },
@@ -128,7 +128,7 @@ function lateRecords(file: DiskFile): Partial<DiskFile> {
 function withWrittenRows(disk: Disk, change: (rows: MetaRows) => MetaRows): Disk {
   return wrapFiles(disk, JOURNAL_FOLDER, (file) => ({
     write: (position, pieces) =>
-      file.write(position, position < FIRST_RECORD_AT ? pieces : [withRows(Buffer.concat(pieces), change)]),
+      file.write(position, areRecords(position, pieces) ? [withRows(Buffer.concat(pieces), change)] : pieces),
   }))
 }
 

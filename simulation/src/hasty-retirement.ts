@@ -1,5 +1,5 @@
 /** Journal segments that go before what is in them is in the home. */
-import { FIRST_RECORD_AT } from './journal-bytes.ts'
+import { areRecords } from './journal-bytes.ts'
 import { wrapDisk, wrapFiles, wrapHome } from './port-wrap.ts'
 import type { Sabotage } from './sabotage.ts'
 import { type Disk, JOURNAL_FOLDER, segmentNumber } from './store-parts.ts'
@@ -22,7 +22,7 @@ export function hastyRetirement(): Sabotage {
         newest = named
         return {
           write: (position, pieces) => {
-            if (position >= FIRST_RECORD_AT) current = named
+            if (areRecords(position, pieces)) current = named
             return file.write(position, pieces)
           },
         }

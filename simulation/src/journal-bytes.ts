@@ -2,7 +2,7 @@
 import { RECORD_HEADER_BYTES, readHeader, recordBytes, writeHeader } from './store-parts.ts'
 
 /** Where the records of a segment begin. */
-export const FIRST_RECORD_AT = 64
+const FIRST_RECORD_AT = 64
 
 /** The rows of a record's meta: one for each stream that it changes. */
 export type MetaRows = readonly (readonly unknown[])[]
@@ -12,6 +12,11 @@ type Header = ReturnType<typeof readHeader>
 interface PlacedRecord {
   readonly at: number
   readonly header: Header
+}
+
+/** Whether a write to a segment is one of records, and not of its header or of room for them. */
+export function areRecords(position: number, pieces: readonly Uint8Array[]): boolean {
+  return position >= FIRST_RECORD_AT && pieces.some((piece) => piece.some((byte) => byte !== 0))
 }
 
 /** The records that a write has put one after the other, with other rows. They must not be longer than before. */

@@ -1,6 +1,6 @@
 /** Sees which records are synced, so that the model knows what `file-fast` has promised to a power cut. */
 
-import { FIRST_RECORD_AT } from './journal-bytes.ts'
+import { areRecords } from './journal-bytes.ts'
 import { wrapFiles } from './port-wrap.ts'
 import type { StoreModel } from './store-model.ts'
 import { type Disk, type DiskFile, JOURNAL_FOLDER } from './store-parts.ts'
@@ -27,7 +27,7 @@ export class SyncWatch {
     const mark = {}
     return {
       write: (position, pieces) => {
-        if (position >= FIRST_RECORD_AT) this.#current = mark
+        if (areRecords(position, pieces)) this.#current = mark
         return file.write(position, pieces)
       },
       sync: async () => {

@@ -57,13 +57,16 @@ async function read(server: RunningMillrace): Promise<string> {
   return (await fetch(`${server.url}/v1/stream/a`)).text()
 }
 
-/** Every entry with what it holds; the lock file says who looked last, which is no content. */
+/** Lock files say who looked last, which is no content; a socket has none. */
+const WITHOUT_CONTENT = new Set(['LOCK', 'lock.mdb', 'admin.sock'])
+
+/** Every entry with what it holds. */
 function listing(path: string, prefix = ''): readonly string[] {
   return readdirSync(path)
     .sort()
     .flatMap((name) => {
       const entry = join(path, name)
-      if (name === 'LOCK') return [`${prefix}${name}`]
+      if (WITHOUT_CONTENT.has(name)) return [`${prefix}${name}`]
       if (statSync(entry).isDirectory()) return [`${prefix}${name}/`, ...listing(entry, `${prefix}${name}/`)]
       return [`${prefix}${name} ${createHash('sha256').update(readFileSync(entry)).digest('hex')}`]
     })
@@ -157,6 +160,16 @@ describe('a directory that cannot be served', () => {
         rmSync(join(dataDir, 'home', 'data.mdb'))
       },
       /has lost .*data\.mdb.*: put it back from a backup, or start with an empty directory/,
+    ],
+    [
+      'that has lost its journal since it was killed',
+      async () => {
+        const server = await start()
+        await append(server, 'one')
+        await server.stop('SIGKILL')
+        rmSync(join(dataDir, 'journal'), { recursive: true })
+      },
+      /journal has lost its end: .* it has none\. .* nothing was changed: put the data directory back from a backup/,
     ],
     [
       'whose home is something else',

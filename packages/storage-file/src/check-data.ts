@@ -6,7 +6,7 @@ import { BLOCK_FOLDER, BlockFiles, blockFileNumber } from './block-files.ts'
 import { blockFileSizes, walkBlockFiles } from './block-walk.ts'
 import { ForkCheck } from './check-forks.ts'
 import { checkHome, type NamedBlocks } from './check-home.ts'
-import { checkJournal } from './check-journal.ts'
+import { checkJournal, segmentKnownTo } from './check-journal.ts'
 import { ReplayedHome } from './check-replay.ts'
 import type { Disk } from './disk.ts'
 import { RESERVE_FILE } from './disk-reserve.ts'
@@ -47,13 +47,19 @@ export async function checkData(
   const numbers = (await disk.list(BLOCK_FOLDER)).flatMap((name) => blockFileNumber(name) ?? [])
   const fileSizes = await blockFileSizes(disk, numbers)
   if (home === undefined) {
-    await checkJournal({ disk, report, applied: undefined, apply: () => undefined })
+    await checkJournal({ disk, report, applied: undefined, segment: 0, apply: () => undefined })
     await walkBlockFiles({ disk, fileSizes, named: undefined, report })
     return
   }
   const applied = await appliedIn(disk, home, report)
   const replayed = new ReplayedHome(home, report)
-  const journal = await checkJournal({ disk, report, applied, apply: (record) => replayed.apply(record) })
+  const journal = await checkJournal({
+    disk,
+    report,
+    applied,
+    segment: segmentKnownTo(home),
+    apply: (record) => replayed.apply(record),
+  })
   // Without its end, records that say what became of a stream may be missing.
   if (journal.isComplete) replayed.finish()
   const forks = new ForkCheck({ home, replayed, report })

@@ -4,7 +4,17 @@
  */
 import type { Disk } from './disk.ts'
 import { type CheckReport, type FindingPlace, inFile, RESTORE } from './finding.ts'
-import { begunBytes, type FoundRecord, intactAt, lastIntact, nextIntact } from './journal-reader.ts'
+import type { ReadableHome } from './home.ts'
+import { JOURNAL_KEY } from './home-keys.ts'
+import { look } from './home-walk.ts'
+import {
+  begunBytes,
+  type FoundRecord,
+  intactAt,
+  lastIntact,
+  nextIntact,
+  segmentsMissing,
+} from './journal-reader.ts'
 import {
   isSegmentHeader,
   JOURNAL_FOLDER,
@@ -13,6 +23,7 @@ import {
   segmentNumber,
 } from './journal-segment.ts'
 import { decodeBody, RECORD_HEADER_BYTES, readHeader, recordBytes } from './record-codec.ts'
+import { knownSegment } from './run-marks.ts'
 
 /** What to check the journal against. */
 export interface JournalContext {
@@ -20,6 +31,8 @@ export interface JournalContext {
   readonly report: CheckReport
   /** Sequence up to which the home holds everything; `undefined` if the home cannot say. */
   readonly applied: number | undefined
+  /** The home knows that this segment or a later one is there; 0: none need be. */
+  readonly segment: number
   /** Told every record past `applied`, in order, as long as none is missing. */
   apply(record: FoundRecord): void
 }
@@ -48,7 +61,7 @@ const ALREADY_APPLIED = 'Nothing is lost: the home holds what was written there.
 
 /** Checks every segment, in order. */
 export async function checkJournal(context: JournalContext): Promise<JournalSummary> {
-  const { disk, report, applied } = context
+  const { disk, report, applied, segment } = context
   const names = await disk.list(JOURNAL_FOLDER)
   const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b)
   const check = new JournalCheck(context)
@@ -62,10 +75,22 @@ export async function checkJournal(context: JournalContext): Promise<JournalSumm
     await report.progress(bytes.length)
   }
   check.finish()
-  if (numbers.length === 0 && applied !== undefined && applied > 0) {
-    report.find({ severity: 'notice', where: inFile(JOURNAL_FOLDER), what: 'The journal has no segment.' })
+  const newest = numbers.at(-1) ?? 0
+  const isCut = newest < segment
+  const where = inFile(JOURNAL_FOLDER)
+  if (isCut) {
+    const what = segmentsMissing(newest, segment)
+    report.find({ severity: 'error', where, what, whatToDo: RESTORE })
+  } else if (newest === 0 && applied !== undefined && applied > 0) {
+    report.find({ severity: 'notice', where, what: 'The journal has no segment.' })
   }
-  return { segments, lastSequence: check.last, isComplete: check.isComplete }
+  return { segments, lastSequence: check.last, isComplete: check.isComplete && !isCut }
+}
+
+/** The segment that has to be there; a damaged mark is reported by the walk that comes to it. */
+export function segmentKnownTo(home: ReadableHome): number {
+  const looked = look(home, JOURNAL_KEY)
+  return knownSegment(looked.kind === 'found' ? looked.value : undefined)
 }
 
 class JournalCheck {

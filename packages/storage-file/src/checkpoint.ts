@@ -23,8 +23,10 @@ import {
   streamKey,
   USAGE_KEY,
 } from './home-keys.ts'
+import type { Journal } from './journal.ts'
 import type { Layer, LayerEntry } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
+import { segmentMark } from './run-marks.ts'
 import {
   type BlockPlace,
   decodePlace,
@@ -43,6 +45,7 @@ import { usageIn } from './stored-usage.ts'
 export interface CheckpointContext {
   readonly home: Home
   readonly blocks: BlockFiles
+  readonly journal: Pick<Journal, 'segment'>
   readonly limits: StoreLimits
   /** Lets other work of the process go on. */
   yieldTurn(): Promise<void>
@@ -141,7 +144,10 @@ class LayerWriter {
 
   /** The last transaction says that everything before it is there. */
   async finish(sequence: number): Promise<void> {
-    this.#changes.push([APPLIED_KEY, Buffer.from(String(sequence))])
+    this.#changes.push(
+      [APPLIED_KEY, Buffer.from(String(sequence))],
+      segmentMark(this.#context.journal.segment),
+    )
     await this.#commit()
     await this.#committing
   }

@@ -14,7 +14,7 @@ const LIMITS = { ...DEFAULT_STORE_LIMITS, segmentBytes: 8192, reserveBytes: 1024
 async function fullJournal(): Promise<Journal> {
   const disk = new FaultyDisk({ random: seededRandom(1), capacityBytes: LIMITS.segmentBytes })
   await disk.makeFolder(JOURNAL_FOLDER)
-  return Journal.start(disk, LIMITS, { old: [], nextSegment: 1, lastSequence: 0 })
+  return Journal.start(disk, LIMITS, { old: [], recycled: undefined, nextSegment: 1, lastSequence: 0 })
 }
 
 function change(name: string, version: number, payload: Uint8Array | undefined): StateChange {

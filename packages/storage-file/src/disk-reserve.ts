@@ -3,11 +3,11 @@
  * before it can remove anything: on a disk that is full to the last byte it could never begin. While the reserve is
  * spent, nothing but checkpoints may use the room that it left.
  */
-import { type Disk, type DiskFile, DiskFull } from './disk.ts'
+import { type Disk, DiskFull } from './disk.ts'
+import { writeZeros } from './zeros.ts'
 
 /** The file that holds the room. */
 export const RESERVE_FILE = 'reserve'
-const ZEROS_BYTES = 1024 * 1024
 
 /** A file of zeros that is given up when the disk is full, and made again when there is room. */
 export class DiskReserve {
@@ -53,7 +53,7 @@ export class DiskReserve {
   async #allocate(): Promise<void> {
     const file = await this.#disk.create(RESERVE_FILE)
     try {
-      await writeZeros(file, this.#sizeBytes)
+      await writeZeros(file, 0, this.#sizeBytes)
     } catch (error) {
       await file.close()
       if (error instanceof DiskFull) {
@@ -63,12 +63,5 @@ export class DiskReserve {
       throw error
     }
     await file.close()
-  }
-}
-
-async function writeZeros(file: DiskFile, sizeBytes: number): Promise<void> {
-  const zeros = new Uint8Array(ZEROS_BYTES)
-  for (let at = 0; at < sizeBytes; at += ZEROS_BYTES) {
-    await file.write(at, [zeros.subarray(0, Math.min(ZEROS_BYTES, sizeBytes - at))])
   }
 }

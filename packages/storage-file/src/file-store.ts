@@ -28,7 +28,6 @@ import { storesNothing, writeCommits } from './commit-writer.ts'
 import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import type { DiskReserve } from './disk-reserve.ts'
 import { fittingCommits } from './fitting-commits.ts'
-import { endRun } from './generation-mark.ts'
 import type { Home } from './home.ts'
 import type { Journal } from './journal.ts'
 import { Layer, type LayerEntry, withAccessOf } from './layer.ts'
@@ -37,6 +36,7 @@ import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
 import { encodeTouches } from './record-codec.ts'
 import { settlesWithin } from './room-wait.ts'
+import { endRun } from './run-marks.ts'
 import { Snapshots, type StoreSnapshot } from './snapshot.ts'
 import { StoredEntries } from './stored-entries.ts'
 import { usageOf } from './stored-usage.ts'
@@ -362,7 +362,7 @@ class OpenFileStore implements FileStore {
     if (layer !== undefined) {
       // Home and blocks may hold only what the journal would give again.
       if (journal.synced < layer.sequence) await journal.sync()
-      await writeLayer({ home, blocks, limits, yieldTurn }, layer)
+      await writeLayer({ home, blocks, journal, limits, yieldTurn }, layer)
       this.#stored.clear()
       this.#frozen = undefined
       await journal.forget(layer.sequence)

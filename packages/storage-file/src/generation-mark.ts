@@ -2,7 +2,7 @@
  * The store's generation: raised when acknowledged bytes may have been lost, so that no offset ever names two
  * different bytes. `file-fast` answers before it syncs, and only a power cut takes what was not synced.
  */
-import { type Disk, DiskFull } from './disk.ts'
+import type { Disk } from './disk.ts'
 import type { Durability } from './file-store.ts'
 import type { Home, HomeChange } from './home.ts'
 import { GENERATION_KEY, RUN_KEY } from './home-keys.ts'
@@ -34,15 +34,4 @@ export async function startOfRun(disk: Disk, home: Home, durability: Durability)
   if (mayHaveLost) changes.push([GENERATION_KEY, Buffer.from(String(generation))])
   if (next !== mark) changes.push([RUN_KEY, next === undefined ? undefined : Buffer.from(next)])
   return { generation, changes }
-}
-
-/** Everything is durable and nothing more will be written: the next start has lost nothing. */
-export async function endRun(home: Home): Promise<void> {
-  if (home.get(RUN_KEY) === undefined) return
-  try {
-    await home.commit([[RUN_KEY, undefined]])
-  } catch (error) {
-    // The mark stays where there is no room: the next start may take a generation too many, and nothing is lost.
-    if (!(error instanceof DiskFull)) throw error
-  }
 }

@@ -72,6 +72,9 @@ export const GENERATION_KEY = 'm/generation'
 /** The machine's start in which a store that answers before it syncs was opened; removed when it is closed. */
 export const RUN_KEY = 'm/run'
 
+/** While the store is open: a journal segment, made before this was; it or a later one is always there. */
+export const JOURNAL_KEY = 'm/journal'
+
 /** How many streams the home has, and the bytes of their own; missing in homes that were not counted from the start. */
 export const USAGE_KEY = 'm/usage'
 
@@ -82,6 +85,7 @@ export const STORE_KEY = 'm/store'
 export const FACT_KEYS: ReadonlySet<string> = new Set([
   APPLIED_KEY,
   GENERATION_KEY,
+  JOURNAL_KEY,
   RUN_KEY,
   STORE_KEY,
   USAGE_KEY,

@@ -2,7 +2,7 @@
 import { dueAtMs, ownBytes, type StreamState } from '@millrace/protocol'
 import { BLOCK_FOLDER, BlockFiles, blockFileName, blockFileNumber } from './block-files.ts'
 import { blockFileSizes } from './block-walk.ts'
-import { checkJournal, type SegmentSummary } from './check-journal.ts'
+import { checkJournal, type SegmentSummary, segmentKnownTo } from './check-journal.ts'
 import { ReplayedHome } from './check-replay.ts'
 import type { Disk } from './disk.ts'
 import type { CheckReport } from './finding.ts'
@@ -97,7 +97,7 @@ export async function inspectData(
   const looked = look(home, APPLIED_KEY)
   const applied = looked.kind === 'found' ? Number(textOf(looked.value)) : 0
   const replayed = new ReplayedHome(home, counting)
-  const context = { disk, report: counting, applied }
+  const context = { disk, report: counting, applied, segment: segmentKnownTo(home) }
   const journal = await checkJournal({ ...context, apply: (record) => replayed.apply(record) })
   const streams = new StreamRows(disk, home, request, replayed, counting)
   const totals = await streams.tell(sink)

@@ -18,7 +18,12 @@ const SIZE = recordBytes(META.length + PAYLOAD.length)
 async function journalOf(records: number): Promise<Disk> {
   const disk = new FaultyDisk({ random: seededRandom(1) })
   await disk.makeFolder(JOURNAL_FOLDER)
-  const journal = await Journal.start(disk, limits, { old: [], nextSegment: 1, lastSequence: 0 })
+  const journal = await Journal.start(disk, limits, {
+    old: [],
+    recycled: undefined,
+    nextSegment: 1,
+    lastSequence: 0,
+  })
   for (let record = 0; record < records; record++) {
     await journal.append([{ meta: META, payloads: [PAYLOAD], frees: false }])
     await journal.sync()
@@ -47,7 +52,7 @@ async function contentOf(disk: Disk): Promise<readonly string[]> {
 
 async function sequencesRead(disk: Disk, applied: number): Promise<readonly number[]> {
   const sequences: number[] = []
-  await readJournal(disk, applied, ({ sequence }) => sequences.push(sequence))
+  await readJournal(disk, { applied, segment: 0 }, ({ sequence }) => sequences.push(sequence))
   return sequences
 }
 

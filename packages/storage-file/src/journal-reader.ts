@@ -39,9 +39,23 @@ export interface JournalEnd {
   readonly isAnew: boolean
 }
 
+/** What the home knows of the journal. */
+export interface KnownJournal {
+  /** Everything up to this sequence is in the home for good. */
+  readonly applied: number
+  /** This segment or a later one must be there; 0: none need be. */
+  readonly segment: number
+}
+
 /** Bytes below the known-synced mark are not what was written; starting would lose acknowledged data silently. */
 export class JournalDamaged extends Error {
   override readonly name = 'JournalDamaged'
+
+  constructor(what: string) {
+    super(
+      `${what}. What is missing was acknowledged and is nowhere else, so nothing was changed: put the data directory back from a backup.`,
+    )
+  }
 }
 
 /**
@@ -56,12 +70,14 @@ export class JournalDamaged extends Error {
  */
 export async function readJournal(
   disk: Disk,
-  applied: number,
+  { applied, segment: known }: KnownJournal,
   apply: (record: FoundRecord) => void,
 ): Promise<JournalEnd> {
   const numbers = (await disk.list(JOURNAL_FOLDER))
     .flatMap((name) => segmentNumber(name) ?? [])
     .sort((a, b) => a - b)
+  const newest = numbers.at(-1) ?? 0
+  if (newest < known) throw new JournalDamaged(segmentsMissing(newest, known))
   const segments: RetiredSegment[] = []
   const torn: { readonly segment: Segment; readonly endBytes: number }[] = []
   let lastSequence = applied
@@ -88,7 +104,13 @@ export async function readJournal(
   // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
   // it. What is cut must not be found again by a later recovery, when records follow in the next segment.
   for (const { segment, endBytes } of torn) await cut(segment, endBytes)
-  return { segments, nextSegment: (numbers.at(-1) ?? 0) + 1, lastSequence, cutBytes, isAnew }
+  return { segments, nextSegment: newest + 1, lastSequence, cutBytes, isAnew }
+}
+
+/** What is to be said of a journal that should go on to a segment and does not. */
+export function segmentsMissing(newest: number, known: number): string {
+  const found = newest === 0 ? 'it has none' : `the last one it has is ${segmentName(newest)}`
+  return `The journal has lost its end: ${segmentName(known)} or a later segment was there, but ${found}`
 }
 
 /** File systems that never write in place need room for it. */

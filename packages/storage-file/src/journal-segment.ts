@@ -1,6 +1,7 @@
 /** Journal segments as files: their names, their header, and how one gets ready before it is needed. */
 import { checksum } from './checksum.ts'
 import { type Disk, type DiskFile, DiskFull } from './disk.ts'
+import { writeZeros } from './zeros.ts'
 
 /** Folder of the journal in the data directory. */
 export const JOURNAL_FOLDER = 'journal'
@@ -9,7 +10,6 @@ export const SEGMENT_HEADER_BYTES = 64
 /** A retired segment, kept to be used again. */
 export const SPARE: string = `${JOURNAL_FOLDER}/spare`
 const MAGIC = Buffer.from('MILLRJ01', 'latin1')
-const ZEROS_BYTES = 1024 * 1024
 
 /** An open segment. */
 export interface Segment {
@@ -50,15 +50,41 @@ export function isSegmentHeader(bytes: Uint8Array, number: number): boolean {
 export async function prepareSegment(disk: Disk, number: number, sizeBytes: number): Promise<Segment> {
   const file = (await openSpare(disk, sizeBytes)) ?? (await allocateSpare(disk, sizeBytes))
   try {
-    await file.write(0, [segmentHeader(number)])
-    await file.sync()
-    await disk.rename(SPARE, segmentName(number))
-    await disk.syncFolder(JOURNAL_FOLDER)
-    return { number, file, sizeBytes }
+    return await becomeSegment(disk, file, SPARE, number, sizeBytes)
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+/**
+ * The same out of a segment that nothing needs any more, in one step: at no time is there neither. A crash before it
+ * leaves the old one, with a header that fits it or not. Throws `DiskFull` if it was cut and there is no room.
+ */
+export async function recycleSegment(
+  disk: Disk,
+  { number, file }: Segment,
+  next: number,
+  sizeBytes: number,
+): Promise<Segment> {
+  const size = await file.size()
+  if (size > sizeBytes) await file.truncate(sizeBytes)
+  await writeZeros(file, size, sizeBytes)
+  return becomeSegment(disk, file, segmentName(number), next, sizeBytes)
+}
+
+async function becomeSegment(
+  disk: Disk,
+  file: DiskFile,
+  name: string,
+  number: number,
+  sizeBytes: number,
+): Promise<Segment> {
+  await file.write(0, [segmentHeader(number)])
+  await file.sync()
+  await disk.rename(name, segmentName(number))
+  await disk.syncFolder(JOURNAL_FOLDER)
+  return { number, file, sizeBytes }
 }
 
 async function openSpare(disk: Disk, sizeBytes: number): Promise<DiskFile | undefined> {
@@ -73,10 +99,7 @@ async function openSpare(disk: Disk, sizeBytes: number): Promise<DiskFile | unde
 async function allocateSpare(disk: Disk, sizeBytes: number): Promise<DiskFile> {
   const file = await disk.create(SPARE)
   try {
-    const zeros = new Uint8Array(ZEROS_BYTES)
-    for (let at = 0; at < sizeBytes; at += ZEROS_BYTES) {
-      await file.write(at, [zeros.subarray(0, Math.min(ZEROS_BYTES, sizeBytes - at))])
-    }
+    await writeZeros(file, 0, sizeBytes)
     return file
   } catch (error) {
     await file.close()

@@ -3,7 +3,13 @@
  * before. It is the only thing between an append and its answer. It does not know what records mean.
  */
 import { type Disk, DiskFull } from './disk.ts'
-import { prepareSegment, retireSegment, SEGMENT_HEADER_BYTES, type Segment } from './journal-segment.ts'
+import {
+  prepareSegment,
+  recycleSegment,
+  retireSegment,
+  SEGMENT_HEADER_BYTES,
+  type Segment,
+} from './journal-segment.ts'
 import type { StoreLimits } from './limits.ts'
 import { RECORD_HEADER_BYTES, recordBytes, writeHeader } from './record-codec.ts'
 
@@ -21,6 +27,8 @@ export interface JournalStart {
   readonly old: readonly RetiredSegment[]
   readonly nextSegment: number
   readonly lastSequence: number
+  /** The newest segment that was found, if nothing in it is needed: the next one is made of it. */
+  readonly recycled: Segment | undefined
 }
 
 /** A full segment, kept until a checkpoint has applied all of it. */
@@ -65,7 +73,7 @@ export class Journal {
 
   /** Starts a fresh segment after everything recovery found. Throws `DiskFull` if there is no room for it. */
   static async start(disk: Disk, limits: StoreLimits, start: JournalStart): Promise<Journal> {
-    const current = await prepareSegment(disk, start.nextSegment, limits.segmentBytes)
+    const current = await firstSegment(disk, limits, start)
     return new Journal(disk, limits, start, current)
   }
 
@@ -77,6 +85,11 @@ export class Journal {
   /** Sequence up to which everything survives a power cut. */
   get synced(): number {
     return this.#synced
+  }
+
+  /** Number of the segment that is written to: complete, and there for good. */
+  get segment(): number {
+    return this.#current.number
   }
 
   /** Bytes written since the oldest segment that is still kept. */
@@ -253,6 +266,12 @@ export class Journal {
     this.#at = SEGMENT_HEADER_BYTES
     return true
   }
+}
+
+function firstSegment(disk: Disk, limits: StoreLimits, start: JournalStart): Promise<Segment> {
+  const { nextSegment, recycled } = start
+  if (recycled === undefined) return prepareSegment(disk, nextSegment, limits.segmentBytes)
+  return recycleSegment(disk, recycled, nextSegment, limits.segmentBytes)
 }
 
 function sizeOf(entry: JournalEntry): number {

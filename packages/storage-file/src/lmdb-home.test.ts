@@ -118,9 +118,11 @@ describe('a large home', () => {
     const first = home.commit(changes('a'))
     const lastKey = `k/${String(count - 1).padStart(9, '0')}`
     const seen: string[] = []
-    const looking = setInterval(() => {
+    const look = (): void => {
       seen.push(`${home.range('k/', 'k/~', 3).length} ${home.get(lastKey) === undefined}`)
-    }, 1)
+    }
+    look()
+    const looking = setInterval(look, 1)
     await first
     clearInterval(looking)
     expect(seen).toContain('0 true')

@@ -11,14 +11,15 @@ import { createFileStore, type Durability, type FileStore } from './file-store.t
 import { assertOurs, hasData, openFormat } from './format.ts'
 import { startOfRun } from './generation-mark.ts'
 import { type Home, HomeLost } from './home.ts'
-import { APPLIED_KEY, streamKey, USAGE_KEY } from './home-keys.ts'
-import { Journal, type RetiredSegment } from './journal.ts'
+import { APPLIED_KEY, JOURNAL_KEY, streamKey, USAGE_KEY } from './home-keys.ts'
+import { Journal, type JournalStart, type RetiredSegment } from './journal.ts'
 import { readJournal } from './journal-reader.ts'
 import { JOURNAL_FOLDER, retireSegment } from './journal-segment.ts'
 import { Layer, type LayerEntry } from './layer.ts'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { removeOrphans } from './reclaim.ts'
 import type { RecordBody } from './record-codec.ts'
+import { beginRun, knownSegment } from './run-marks.ts'
 import { removeSnapshotCopy } from './snapshot.ts'
 import { decodeStream, encodeUsage, textOf } from './state-codec.ts'
 
@@ -65,23 +66,30 @@ async function openOwned(
 ): Promise<FileStore> {
   const { disk, durability, clock } = options
   const limits = { ...DEFAULT_STORE_LIMITS, ...options.limits }
-  await prepareFolders(disk)
+  await openFormat(disk)
   const isUsed = await hasData(disk)
   const home = await options.openHome(!isUsed)
   opened.push(home)
   const applied = await appliedSequence(home, isUsed)
   const replayed = new Layer()
-  const end = await readJournal(disk, applied, ({ sequence, body }) => {
-    replay(home, replayed, body)
-    replayed.sequence = sequence
-    replayed.records++
-  })
+  const end = await readJournal(
+    disk,
+    { applied, segment: knownSegment(home.get(JOURNAL_KEY)) },
+    ({ sequence, body }) => {
+      replay(home, replayed, body)
+      replayed.sequence = sequence
+      replayed.records++
+    },
+  )
   replayed.sequence = end.lastSequence
+  // Only now: a directory that is refused is left as it is.
+  await prepareFolders(disk)
   const nextFile = await removeOrphans(disk, home)
-  const needed = await keepNeeded(disk, end.segments, applied)
-  opened.push(...needed.map(({ segment }) => segment.file))
+  const kept = await keepNeeded(disk, end.segments, applied)
+  opened.push(...kept.old.map(({ segment }) => segment.file))
+  if (kept.recycled !== undefined) opened.push(kept.recycled.file)
   const { nextSegment, lastSequence } = end
-  const journal = await Journal.start(disk, limits, { old: needed, nextSegment, lastSequence })
+  const journal = await Journal.start(disk, limits, { ...kept, nextSegment, lastSequence })
   options.onRecovered?.({
     isClean: replayed.records === 0 && end.cutBytes === 0,
     replayedRecords: replayed.records,
@@ -107,12 +115,11 @@ async function openOwned(
   })
   // Where the journal could not be written again, a checkpoint makes what was replayed safe before anything rests on it.
   if (!end.isAnew) await store.checkpoint()
-  if (run.changes.length > 0) await home.commit(run.changes)
+  await beginRun(home, run.changes, journal.segment)
   return store
 }
 
 async function prepareFolders(disk: Disk): Promise<void> {
-  await openFormat(disk)
   await disk.makeFolder(JOURNAL_FOLDER)
   await disk.makeFolder(BLOCK_FOLDER)
   await disk.syncFolder('')
@@ -120,19 +127,21 @@ async function prepareFolders(disk: Disk): Promise<void> {
   await removeSnapshotCopy(disk)
 }
 
-/** Segments with something to replay, synced; the others are retired. */
+/** Segments with something to replay, synced. The others are retired, but for the newest: see `recycled`. */
 async function keepNeeded(
   disk: Disk,
   segments: readonly RetiredSegment[],
   applied: number,
-): Promise<readonly RetiredSegment[]> {
+): Promise<Pick<JournalStart, 'old' | 'recycled'>> {
+  const newest = segments.at(-1)
   // Those that are applied go first: one of them is the room for the new one when the disk is full.
   for (const { segment, lastSequence } of segments) {
-    if (lastSequence <= applied) await retireSegment(disk, segment)
     // New records claim that these are synced, and so does every answer; a crash may have left them in the page cache.
-    else await segment.file.sync()
+    if (lastSequence > applied) await segment.file.sync()
+    else if (segment !== newest?.segment) await retireSegment(disk, segment)
   }
-  return segments.filter(({ lastSequence }) => lastSequence > applied)
+  const old = segments.filter(({ lastSequence }) => lastSequence > applied)
+  return { old, recycled: newest && newest.lastSequence <= applied ? newest.segment : undefined }
 }
 
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */

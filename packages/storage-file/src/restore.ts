@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { BLOCK_FOLDER } from './block-files.ts'
 import type { Disk, DiskFile, DiskLock } from './disk.ts'
 import { ForeignDirectory, isDataDirectory, RESTORE_MARK, strangersIn, writeFormat } from './format.ts'
-import { GENERATION_KEY, RUN_KEY, STORE_KEY } from './home-keys.ts'
+import { GENERATION_KEY, JOURNAL_KEY, RUN_KEY, STORE_KEY } from './home-keys.ts'
 import { JOURNAL_FOLDER, prepareSegment, SEGMENT_HEADER_BYTES } from './journal-segment.ts'
 import { lmdbHome } from './lmdb-home.ts'
 import { nodeDisk } from './node-disk.ts'
@@ -102,6 +102,7 @@ async function becomeNewStore(homeFolder: string): Promise<void> {
     await home.commit([
       [STORE_KEY, undefined],
       [RUN_KEY, undefined],
+      [JOURNAL_KEY, undefined],
       [GENERATION_KEY, Buffer.from(String(generation))],
     ])
   } finally {
