@@ -36,17 +36,37 @@ async function untilReaders(count: number): Promise<void> {
 }
 
 /** What the adapter hands over for a request. */
-async function wireOf(request: Request): Promise<WireRequest> {
+async function wireOf(request: Request, platform?: unknown): Promise<WireRequest> {
   const seen: WireRequest[] = []
   const adapter = createFetchHandler(async (wire) => {
     seen.push(wire)
     return { status: 204, headers: [], body: undefined }
   })
-  await adapter(request)
+  await adapter(request, platform)
   const [wire] = seen
   if (wire === undefined) throw new Error('the handler was not called')
   return wire
 }
+
+describe('the client of a request', () => {
+  test.each<[string, unknown, string | undefined]>([
+    ['is unknown without a platform', undefined, undefined],
+    ['is who the server of Bun says', { requestIP: () => ({ address: '10.0.0.1' }) }, '10.0.0.1'],
+    ['is unknown to Bun once it has gone', { requestIP: () => null }, undefined],
+    ['is the remote address of Deno', { remoteAddr: { transport: 'tcp', hostname: '10.0.0.2' } }, '10.0.0.2'],
+    ['is what the caller says', { clientAddress: '10.0.0.3', requestIP: () => null }, '10.0.0.3'],
+    ['is unknown where a framework hands over something else', { params: { clientAddress: 'a' } }, undefined],
+    ['is unknown where there is no text', { clientAddress: 1, remoteAddr: 'b' }, undefined],
+  ])('%s', async (_, platform, client) => {
+    const wire = await wireOf(new Request(url), platform)
+    expect([wire.client, wire.hasClientCertificate]).toEqual([client, false])
+  })
+
+  test('has shown a certificate if the caller says so', async () => {
+    const wire = await wireOf(new Request(url), { clientAddress: '10.0.0.1', hasClientCertificate: true })
+    expect(wire.hasClientCertificate).toBe(true)
+  })
+})
 
 describe('a request', () => {
   test.each([

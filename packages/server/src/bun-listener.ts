@@ -1,5 +1,4 @@
 /** Listening with `Bun.serve`, which is faster there than its emulation of `node:http`. */
-import type { FetchHandler } from './fetch-adapter.ts'
 import type { Listen } from './listener.ts'
 import { readTlsFiles, type TlsOptions } from './tls-files.ts'
 
@@ -10,13 +9,14 @@ interface BunRuntime {
     readonly port: number
     readonly idleTimeout: number
     readonly maxRequestBodySize: number
-    readonly fetch: FetchHandler
+    fetch(request: Request, server: BunServer): Promise<Response>
     readonly tls?: BunTls
   }): BunServer
 }
 
 interface BunServer {
   readonly port: number
+  requestIP(request: Request): { readonly address: string } | null
   stop(closeActive?: boolean): Promise<void>
 }
 
@@ -56,9 +56,13 @@ export const listenOnBun: Listen = async (handler, options) => {
     idleTimeout: IDLE_TIMEOUT_SECONDS,
     // The handler has its own limit and answers 413 itself; this one would only cut the connection.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch(request) {
+    fetch(request, server) {
       requests += 1
-      return handler.fetch(request)
+      return handler.fetch(request, {
+        requestIP: (asked: Request) => server.requestIP(asked),
+        // Where one is asked for, Bun lets nobody in without.
+        hasClientCertificate: options.tls?.clientCaPath !== undefined,
+      })
     },
     ...(tls && { tls }),
   })

@@ -4,7 +4,7 @@ import { countUsage, Engine, type EngineStatistics, isLimited, type StreamStorag
 import { Guard } from './auth-guard.ts'
 import { createFetchHandler, type FetchHandler } from './fetch-adapter.ts'
 import { createNodeListener, type NodeListener } from './node-adapter.ts'
-import { type HandlerOptions, resolveOptions } from './options.ts'
+import { type HandlerOptions, type HandlerSettings, resolveOptions } from './options.ts'
 import type { RouteContext } from './stream-routes.ts'
 import { systemClock, systemEntropy } from './system-clock.ts'
 import { createWireHandler } from './wire-handler.ts'
@@ -34,6 +34,17 @@ export type { IncomingMessage, ServerResponse }
  */
 export function createHandler(options: HandlerOptions): MillraceHandler {
   const settings = resolveOptions(options)
+  const handler = openHandler(options, settings)
+  // Whoever awaits `ready` sees the failure; without anybody the log does.
+  handler.ready.catch(settings.onError)
+  return handler
+}
+
+/** The same for one who awaits `ready`: a store that cannot be opened is told nowhere else. */
+export function openHandler(
+  options: HandlerOptions,
+  settings: HandlerSettings = resolveOptions(options),
+): MillraceHandler {
   const { authentication = 'none' } = options
   const guard = authentication === 'none' ? undefined : new Guard(authentication, settings.onError)
   let engine: Engine | undefined
@@ -56,8 +67,6 @@ export function createHandler(options: HandlerOptions): MillraceHandler {
   }
   const storage = guard === undefined ? options.storage : guarded(guard, options.storage)
   const ready = storage instanceof Promise ? storage.then(open) : Promise.resolve(open(storage))
-  // Whoever awaits `ready` sees the failure; without anybody the log does.
-  ready.catch(settings.onError)
   const handler = createWireHandler({ settings, guard, routes: () => routes, isDraining: () => isDraining })
   return {
     node: createNodeListener(handler, () => isDraining),

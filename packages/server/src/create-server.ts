@@ -3,7 +3,7 @@ import type { EngineStatistics, StreamStorage } from '@millrace/engine'
 import { isLoopbackName } from './access-rules.ts'
 import { openDoor } from './auth-door.ts'
 import { listenOnBun } from './bun-listener.ts'
-import { createHandler, type MillraceHandler } from './create-handler.ts'
+import { type MillraceHandler, openHandler } from './create-handler.ts'
 import type { Listener, RequestCounts } from './listener.ts'
 import { listenOnNode } from './node-listener.ts'
 import type { HandlerOptions } from './options.ts'
@@ -92,7 +92,7 @@ async function handlerFor(
 ): Promise<MillraceHandler> {
   try {
     refuseOpenDoor(host, options)
-    return createHandler({ ...options, storage, allowedHosts: withHost(options.allowedHosts, host) })
+    return openHandler({ ...options, storage, allowedHosts: withHost(options.allowedHosts, host) })
   } catch (error) {
     await storage.close()
     throw error
@@ -103,11 +103,6 @@ async function handlerFor(
 function refuseOpenDoor(host: string, { authentication }: ServerOptions): void {
   const open = openDoor(host, authentication)
   if (open !== undefined) throw new RangeError(open)
-  if ('Bun' in globalThis && typeof authentication === 'object' && authentication.trustedHeader) {
-    throw new RangeError(
-      'A trusted header needs the address of the proxy, which Bun does not tell: use Node.',
-    )
-  }
 }
 
 function inUrl(host: string): string {

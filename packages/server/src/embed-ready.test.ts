@@ -147,6 +147,19 @@ describe('createServer', () => {
     expect(ready.status).toBe(200)
   })
 
+  test('tells a start that fails to its caller only', async () => {
+    const told: unknown[] = []
+    const starting = createMillrace({
+      storage: memoryStorage(),
+      port: 0,
+      authentication: { apiKeys: { file: '/nowhere/keys.json' } },
+      onError: (error) => told.push(error),
+    })
+
+    await expect(starting).rejects.toThrow('/nowhere/keys.json cannot be')
+    expect(told).toEqual([])
+  })
+
   test('rejects when its store cannot be opened', async () => {
     const failure = new Error('the disk is gone')
     const errors: unknown[] = []

@@ -9,20 +9,26 @@ import {
   type WireRequest,
   type WireResponse,
 } from '@millrace/protocol'
+import { peerOf } from './fetch-peer.ts'
 import { ALREADY_READ } from './node-body.ts'
 import type { WireHandler } from './wire-handler.ts'
 
-/** Answers one request. The platform has normalised the path already; the normalised one is what counts. */
-export type FetchHandler = (request: Request) => Promise<Response>
+/**
+ * Answers one request. The platform has normalised the path already; the normalised one is what counts. `platform` is
+ * where the client's address is found, for limits per client, trusted proxies and their headers: what Bun and Deno hand
+ * to their handlers, or `{ clientAddress }`, as whoever has the connection knows it. Without it all clients count as one.
+ */
+export type FetchHandler = (request: Request, platform?: unknown) => Promise<Response>
 
 const EMPTY = new Uint8Array(0)
 
 /** Makes a fetch handler. */
 export function createFetchHandler(handler: WireHandler): FetchHandler {
-  return async (request) => toResponse(await handler(toWireRequest(request)), request.signal)
+  return async (request, platform) =>
+    toResponse(await handler(toWireRequest(request, platform)), request.signal)
 }
 
-function toWireRequest(request: Request): WireRequest {
+function toWireRequest(request: Request, platform: unknown): WireRequest {
   const { url, headers } = request
   const schemeEnd = url.indexOf('://')
   const pathStart = url.indexOf('/', schemeEnd + 3)
@@ -31,8 +37,13 @@ function toWireRequest(request: Request): WireRequest {
   return {
     method: request.method,
     target: url.slice(pathStart, fragment < 0 ? undefined : fragment),
-    // The platform does not say who is there: a limit per client counts all of them as one.
-    client: undefined,
+    // Asked for only where somebody wants to know.
+    get client() {
+      return peerOf(request, platform).address
+    },
+    get hasClientCertificate() {
+      return peerOf(request, platform).hasClientCertificate
+    },
     scheme: url.startsWith('https:') ? 'https' : 'http',
     // Runtimes that hide the Host header have put it into the URL.
     header: (name) => headers.get(name) ?? (name === 'host' ? authority : undefined),
