@@ -3,7 +3,7 @@ import { blockBytes, decodeBlock } from './block-codec.ts'
 import { BLOCK_FILE_HEADER_BYTES, BLOCK_FOLDER, type BlockFiles, blockFileNumber } from './block-files.ts'
 import type { Disk } from './disk.ts'
 import type { Home, HomeChange } from './home.ts'
-import { blockKey, fileKey, fileOf, prefixEnd } from './home-keys.ts'
+import { blockKey, fileKey, fileOf, keyAfter, prefixEnd } from './home-keys.ts'
 import type { StoreLimits } from './limits.ts'
 import {
   type BlockPlace,
@@ -28,6 +28,8 @@ export interface ReclaimContext {
 const SCAN_BYTES = 1024 * 1024
 /** Blocks looked at between two yields. */
 const BLOCKS_PER_TURN = 50
+/** Block files looked at between two yields. */
+const FILES_PER_TURN = 200
 
 /**
  * Removes files of a checkpoint that did not come to its end: the home names no block in them. Returns the number of
@@ -52,12 +54,10 @@ export async function removeOrphans(disk: Disk, home: Home): Promise<number> {
 
 /** Frees what one checkpoint left behind: all empty files, and the deadest of the others if it is dead enough. */
 export async function reclaim(context: ReclaimContext): Promise<void> {
-  const { home, blocks, limits } = context
+  const { blocks, limits } = context
   const dead: number[] = []
   let deadest: { readonly file: number; readonly share: number } | undefined
-  for (const [key, value] of home.range('f/', prefixEnd('f/'), Number.POSITIVE_INFINITY)) {
-    const file = fileOf(key)
-    const use = decodeUse(value)
+  for await (const [file, use] of usesOf(context)) {
     if (file === blocks.writingFile || context.isHeld(file)) continue
     const isReadable = !blocks.damagedFiles.has(file)
     const share = use.liveBytes / Math.max(1, use.sizeBytes)
@@ -76,6 +76,22 @@ export async function reclaim(context: ReclaimContext): Promise<void> {
     // Its space stays taken, and its readers hear of the damage. What was copied but not named yet never is.
     blocks.damagedFiles.add(deadest.file)
     await blocks.abandon()
+  }
+}
+
+/** Every block file that the home knows. A terabyte has thousands: other work goes on meanwhile. */
+async function* usesOf({
+  home,
+  yieldTurn,
+}: ReclaimContext): AsyncIterableIterator<[file: number, use: FileUse]> {
+  let from = 'f/'
+  for (;;) {
+    const page = home.range(from, prefixEnd('f/'), FILES_PER_TURN)
+    for (const [key, value] of page) yield [fileOf(key), decodeUse(value)]
+    const last = page.at(-1)
+    if (last === undefined || page.length < FILES_PER_TURN) return
+    from = keyAfter(last[0])
+    await yieldTurn()
   }
 }
 
