@@ -15,8 +15,8 @@ const FOLDER_MODE = 0o700
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
 /** Pieces that one system call takes on every platform (IOV_MAX). */
 const MOST_PIECES = 1024
-/** No room, no quota, or a file as large as the system lets it become. */
-const FULL_CODES: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** No room, no quota, a file as large as the system lets it become, or no more files that may be open. */
+const FULL_CODES: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EMFILE', 'ENFILE'])
 
 /**
  * The disk port on a directory. `lock` makes the directory, readable by its owner only, when it is missing, and the
