@@ -88,6 +88,9 @@ describe.each<[string, Program, readonly string[]]>([
     expect(await send('PUT', '/v1/stream/a')).toBe(201)
     await beginFlood()
     const counts = await append()
+    const { stderr } = server.output()
+    if (program === ON_NODE)
+      expect(stderr).toMatch(/^A connection was refused: 75 are open, .*limits\.max_connections.*\n$/)
     expect(Object.keys(counts).filter((status) => !allowed.includes(status))).toEqual([])
     await endFlood()
 

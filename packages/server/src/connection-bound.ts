@@ -1,6 +1,7 @@
 /** How many connections a server may have at a time, so that clients cannot take the files away that a store needs. */
 import { readFile } from 'node:fs/promises'
 import type { Server } from 'node:net'
+import { OperatorNotice } from './operator-notice.ts'
 
 /** Descriptors that are not for connections: block files, journal, index, backups, keys. */
 const RESERVED = 256
@@ -28,7 +29,11 @@ export function boundConnections(server: Server, most: number, onError: (error: 
     if (performance.now() - toldMs < TELL_EVERY_MS) return
     toldMs = performance.now()
     const many = refused === 1 ? 'A connection was' : `${refused} connections were`
-    onError(new Error(`${many} refused: ${most} are open, as many as there may be (limits.max_connections).`))
+    onError(
+      new OperatorNotice(
+        `${many} refused: ${most} are open, as many as there may be (limits.max_connections).`,
+      ),
+    )
     refused = 0
   })
 }
