@@ -265,9 +265,31 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Makes a folder and those above it that are missing, and syncs the entry of each. */
 async function makeDurableFolder(path: string): Promise<void> {
-  const first = await call<string | undefined>((done) =>
-    fs.mkdir(path, { recursive: true, mode: FOLDER_MODE }, (error, made) => done(error, made)),
-  )
+  const first = await makeFolders(path)
   if (first === undefined) return
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+/**
+ * Makes a folder and those above it that are missing, and resolves to the topmost that it made. The recursive `mkdir`
+ * of Node asks for ever where a file system answers ENOENT although the folder above is there, as `/proc` does.
+ */
+async function makeFolders(path: string): Promise<string | undefined> {
+  if (await isFolder(path)) return undefined
+  const above = dirname(path)
+  const first = above === path ? undefined : await makeFolders(above)
+  try {
+    await call<void>((done) => fs.mkdir(path, { mode: FOLDER_MODE }, done))
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (codeOf(error) !== 'EEXIST' || !(await isFolder(path))) throw error
+  }
+  return first ?? path
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return unless('ENOENT', false, async () => {
+    const stats = await call<fs.Stats>((done) => fs.stat(path, done))
+    return stats.isDirectory()
+  })
 }
