@@ -54,10 +54,13 @@ it('is a command with a closing line and an exit code', async () => {
   const [code, stdout] = await run('--kills', '1', '--seed', '7')
   const [, json] = await run('--kills', '1', '--seed', '8', '--json')
   const refused = await run('--kills', 'many')
+  const unknown = await run('--kill', '1')
+  const help = await run('--help')
 
   expect(stdout).toMatch(
     /^1 kills \(.*\), file-durable on node, seed 7: \d+ acknowledged .*, 0 violations\n$/,
   )
   expect(JSON.parse(json)).toMatchObject({ storage: 'file-durable', seed: 8, violations: [] })
-  expect([code, refused[0]]).toEqual([0, 2])
+  expect([code, refused[0], unknown[0], help[0]]).toEqual([0, 2, 2, 0])
+  expect(help[1]).toContain('--storage file-durable|file-fast')
 }, 120_000)

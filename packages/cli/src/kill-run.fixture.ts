@@ -5,15 +5,20 @@ import { type KillReport, killRounds } from './kill-rounds.fixture.ts'
 const USAGE =
   'npm run kills -- [--kills 100] [--storage file-durable|file-fast] [--runtime node|bun] [--seed 1] [--json]'
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: 'string', default: '100' },
-    storage: { type: 'string', default: 'file-durable' },
-    runtime: { type: 'string', default: 'node' },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-  },
-})
+const OPTIONS = {
+  kills: { type: 'string', default: '100' },
+  storage: { type: 'string', default: 'file-durable' },
+  runtime: { type: 'string', default: 'node' },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+const values = readFlags()
+if (values.help) {
+  console.log(`Usage: ${USAGE}`)
+  process.exit(0)
+}
 const { storage, runtime } = values
 const [kills, seed] = [Number(values.kills), Number(values.seed)]
 
@@ -37,6 +42,15 @@ const report = await killRounds({
 for (const violation of report.violations) console.error(`violation: ${violation}`)
 console.log(values.json ? JSON.stringify({ storage, runtime, seed, ...report }) : summary(report))
 process.exitCode = report.violations.length === 0 ? 0 : 1
+
+function readFlags(): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'] {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\nUsage: ${USAGE}`)
+    process.exit(2)
+  }
+}
 
 function tellProgress(soFar: KillReport): void {
   const done = sum(Object.values(soFar.kills))

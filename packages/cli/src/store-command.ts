@@ -32,9 +32,17 @@ export async function lookAtStore(command: () => Promise<number>): Promise<void>
       error instanceof HomeUnreadable ||
       isSystemError(error)
     if (!isTold) throw error
-    console.error(coloursFor(process.stderr).red(error.message))
+    console.error(coloursFor(process.stderr).red(sentenceOf(error)))
     process.exitCode = error instanceof HomeUnreadable ? EXIT_CODES.damaged : EXIT_CODES.unchecked
   }
+}
+
+/** The platform's words for missing rights do not say what would help. */
+function sentenceOf(error: Error): string {
+  if (!('code' in error && 'path' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) {
+    return error.message
+  }
+  return `This user may not read ${error.path}: run the command as the user who runs the server.`
 }
 
 /** Writes to stdout and resolves once there is room for more. */

@@ -47,6 +47,21 @@ describe('verify', () => {
     expect(stdout).toMatch(/ is sound\.\nChecked [0-9]+ streams and [0-9]+ entries of the home,/)
   })
 
+  it('finds a stream sound that expires later than a time has digits in the home', async () => {
+    const dataDir = newFolder()
+    const server = await startMillrace(['serve', '--port', '0', '--data-dir', dataDir])
+    for (const ttl of ['9007199254740991', '10000000000000', '99999999999', '60']) {
+      const headers = { 'Stream-TTL': ttl }
+      await fetch(`${server.url}/v1/stream/late/${ttl}`, { method: 'PUT', headers, body: 'kept' })
+    }
+    await fetch(`${server.url}/v1/stream/late/60`, { method: 'DELETE' })
+    await server.stop()
+    const { code, stdout } = await runMillrace(['verify', '--data-dir', dataDir])
+
+    expect(stdout).toMatch(/ is sound\.\nChecked 3 streams/)
+    expect(code).toBe(0)
+  })
+
   it('exits with 1 where something is, and names the stream, the positions and the file', async () => {
     const { code, stdout, stderr } = await runMillrace(['verify', '--data-dir', damagedCopy()])
 

@@ -37,7 +37,7 @@ export function parseAppend(path: StreamPath, header: HeaderLookup, body: Uint8A
 
 /** The answer to a `Content-Type` that is missing or does not parse. */
 export function refuseContentType(contentType: string | undefined): Rejection {
-  if (contentType === undefined || contentType === '') {
+  if (contentType === undefined) {
     return badRequest('A request with a body needs a Content-Type header that matches the stream.')
   }
   return badRequest(

@@ -61,6 +61,11 @@ describe('a PUT', () => {
     expect(rejectionOf(put({ 'content-type': type }))?.kind).toBe('bad-request')
   })
 
+  it('with an empty Content-Type is not told that it has a body', () => {
+    const detail = rejectionOf(put({ 'content-type': '' }))
+    expect(detail).toMatchObject({ detail: expect.stringMatching(/^Content-Type must be a media type/) })
+  })
+
   it.each([
     ['true', true],
     ['TRUE', true],

@@ -45,7 +45,9 @@ export function dueEnd(atOrBeforeMs: number): string {
 
 /** Reads a due key, as `dueKey` made it. */
 export function parseDueKey(key: string): { readonly dueAtMs: number; readonly path: StreamPath } {
-  return { dueAtMs: Number(key.slice(2, 2 + DIGITS)), path: key.slice(3 + DIGITS) as StreamPath }
+  // The latest times have more digits than the padding.
+  const slash = key.indexOf('/', 2)
+  return { dueAtMs: Number(key.slice(2, slash)), path: key.slice(slash + 1) as StreamPath }
 }
 
 /** The least key that is greater than this one, for keys that go on in printable ASCII. */
