@@ -21,7 +21,10 @@ afterEach(async () => {
 async function onRealDisk(): Promise<MillraceHandler> {
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-readers-'))
   const limits = { ...SMALL_LIMITS, checkpointBytes: 3000, maxTailBytes: 20_000, segmentBytes: 64 * 1024 }
-  const handler = createHandler({ storage: fileStorage({ dataDir, limits }), limits: { chunkBytes: 4096 } })
+  const handler = createHandler({
+    storage: fileStorage({ dataDir, limits }),
+    limits: { chunkBytes: 4096, followChunkBytes: 4096 },
+  })
   cleanUps.push(async () => {
     await handler.close()
     await rm(dataDir, { recursive: true, force: true })

@@ -16,7 +16,7 @@ const isBlockRead = ({ kind, name }: DiskOperation): boolean =>
 
 /** A server whose stream `a` and its fork `b` are in blocks only; nothing of them is cached. */
 async function started(): Promise<FaultyServer> {
-  const server = await FaultyServer.started({ engine: { chunkBytes: 512 } })
+  const server = await FaultyServer.started({ engine: { chunkBytes: 512, followChunkBytes: 512 } })
   servers.push(server)
   await server.send('PUT', 'a', { headers: JSON_TYPE, body: `[${MESSAGES.join()}]` })
   await server.send('PUT', 'b', { headers: { ...JSON_TYPE, 'stream-forked-from': '/v1/stream/a' } })

@@ -73,7 +73,7 @@ async function compare(
 ): Promise<void> {
   const random = new SeededRandom(seed)
   const requests = new RandomRequests(random)
-  const engine = { chunkBytes: 256 }
+  const engine = { chunkBytes: 256, followChunkBytes: 128 }
   const memory = createHandler({
     storage: memoryStorage(),
     limits: engine,

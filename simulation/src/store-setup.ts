@@ -69,7 +69,7 @@ export function engineOn(store: FileStore, setup: StoreSetup, process: ProcessWa
     limits: {
       maxIdleStreams: seed % 3 === 0 ? 0 : 3,
       wakesPerTurn: seed % 2 === 0 ? 1 : 3,
-      ...(seed % 5 === 0 ? { chunkBytes: 300 } : {}),
+      ...(seed % 5 === 0 ? { chunkBytes: 300, followChunkBytes: 100 } : {}),
     },
     sweepIntervalMs: 300,
     onFault: (fault) => {

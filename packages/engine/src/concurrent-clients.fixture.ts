@@ -76,7 +76,7 @@ export class ConcurrentClients {
     this.world = new World({
       inner: this.record.storage,
       fateOf: () => coming.shift() ?? 'apply',
-      limits: { chunkBytes: 16, maxIdleStreams: 2, wakesPerTurn: 2 },
+      limits: { chunkBytes: 16, followChunkBytes: 8, maxIdleStreams: 2, wakesPerTurn: 2 },
     })
     const { commits, answers, reads, loads } = this.world.storage
     for (const gate of [commits, answers, reads, loads]) gate.shut()

@@ -176,7 +176,10 @@ async function headOf(world: World, target: string): Promise<string> {
 }
 
 async function compare(steps: readonly Step[], isSynchronous: boolean): Promise<void> {
-  const world = new World({ synchronous: isSynchronous, limits: { chunkBytes: 32, maxIdleStreams: 2 } })
+  const world = new World({
+    synchronous: isSynchronous,
+    limits: { chunkBytes: 32, followChunkBytes: 16, maxIdleStreams: 2 },
+  })
   const model = new StreamModel()
   const plain = { ttlSeconds: undefined, closed: false, body: '', fork: undefined }
   const prelude: readonly Step[] = [

@@ -130,7 +130,8 @@ export class Engine {
       }
     })
     const keepAlive = (entity: Entity): void => this.#writer.keepAlive(entity, this.#nowMs())
-    this.#reading = { table: this.#table, storage, limits, deadlines, live, nowMs, keepAlive }
+    const defer = clock.defer.bind(clock)
+    this.#reading = { table: this.#table, storage, limits, deadlines, live, nowMs, defer, keepAlive }
     this.#sweeper = new Sweeper(storage, deadlines, limits, {
       nowMs,
       remove: (path) => this.#remove(path, 'expired'),
@@ -206,7 +207,7 @@ export class Engine {
   /** SSE: finds out whether a stream can be followed from a position; delivery starts with `begin`. */
   follow(path: StreamPath, start: ReadStart): Promise<FollowResult> {
     return this.#withLoaded(path, async (entity): Promise<FollowResult> => {
-      const step = await this.#firstStep(entity, start)
+      const step = await this.#firstStep(entity, start, this.#limits.followChunkBytes)
       if (step.kind === 'rejected') return step
       const refusal = this.#reading.live.refusal(entity)
       if (refusal) return { kind: 'rejected', rejection: refusal }
@@ -296,8 +297,12 @@ export class Engine {
   }
 
   /** A read renews the sliding window, whatever it finds; a refused one does not (12.2). */
-  async #firstStep(entity: Entity, start: ReadStart): Promise<Step> {
-    const step = await takeStep(this.#reading, entity, start, undefined)
+  async #firstStep(
+    entity: Entity,
+    start: ReadStart,
+    chunkBytes: number = this.#limits.chunkBytes,
+  ): Promise<Step> {
+    const step = await takeStep(this.#reading, entity, { start, chunkBytes, id: undefined })
     if (step.kind !== 'rejected') this.#writer.touch(entity, this.#nowMs())
     return step
   }

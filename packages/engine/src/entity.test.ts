@@ -51,7 +51,7 @@ describe('states', () => {
     const entity = entityOf(stream)
     const state = entity.durable
     if (state === undefined) throw new Error('the stream is there')
-    entity.sharedSlice = { state, from: 0, to: 0, pieces: [] }
+    entity.sharedSlice = { slice: { state, from: 0, to: 0, pieces: [] }, to: 0 }
     stream.write('x')
     entity.settle(stream.state)
     expect(entity.sharedSlice).toBe(undefined)

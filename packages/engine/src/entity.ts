@@ -12,11 +12,18 @@ export interface Waiter {
   wake(): void
 }
 
-/** A read of a state from a position on. */
+/** A read of positions of a state. */
 export interface SharedRead {
   readonly state: StreamState
   readonly from: number
+  readonly to: number
   readonly step: Promise<Step>
+}
+
+/** A slice, and where it should have ended: a message may reach over that or end before it. */
+export interface SharedSlice {
+  readonly slice: Slice
+  readonly to: number
 }
 
 /** The in-memory entry of one path, whether or not a stream exists there. */
@@ -36,8 +43,8 @@ export class Entity {
   /** Long-polls and SSE readers; a stream that has any does not expire by its sliding window. */
   readers = 0
   waiters: Set<Waiter> = new Set()
-  /** The newest slice handed out, shared by all readers that are at the same place. */
-  sharedSlice: Slice | undefined
+  /** The newest slice handed out, shared by all readers that are at the same place and want as much. */
+  sharedSlice: SharedSlice | undefined
   /** The newest read that is under way, shared likewise. */
   sharedRead: SharedRead | undefined
   #touchedAtMs = 0

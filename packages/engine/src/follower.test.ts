@@ -17,7 +17,7 @@ const NOTHING_LEFT = { readers: 0, deadlines: 1 }
 
 describe('delivery', () => {
   it('gives the backlog in order, and then each append', async () => {
-    const world = await worldWith('x'.repeat(25), { limits: { chunkBytes: 10 } })
+    const world = await worldWith('x'.repeat(25), { limits: { followChunkBytes: 10 } })
     const sink = await world.follow('a', 0)
     expect(sink.places).toEqual([
       [0, 10],
@@ -122,7 +122,7 @@ describe('the end', () => {
   })
 
   it('comes after the backlog of a closed stream, and at its tail', async () => {
-    const world = await worldWith('x'.repeat(15), { limits: { chunkBytes: 10 } })
+    const world = await worldWith('x'.repeat(15), { limits: { followChunkBytes: 10 } })
     await world.done(world.close('a'))
     const sinks = [await world.follow('a', 0), await world.follow('a', 15), await world.follow('a', 'now')]
     expect(sinks.map(({ places }) => places.length)).toEqual([2, 1, 1])
@@ -210,7 +210,7 @@ describe('a store that cannot be read', () => {
     })
 
     it(`ends a reader as failed that goes on after a pause (the store throws ${when})`, async () => {
-      const world = await worldWith('x'.repeat(20), { synchronous, limits: { chunkBytes: 10 } })
+      const world = await worldWith('x'.repeat(20), { synchronous, limits: { followChunkBytes: 10 } })
       const sink = new RecordingSink()
       sink.takesMore = false
       await world.follow('a', 0, {}, sink)
@@ -330,8 +330,19 @@ describe('a reader that cannot take more', () => {
     expect(sink.text).toBe('0123456789!?')
   })
 
+  it('holds a small part of the backlog, whatever a catch-up reader gets at once', async () => {
+    const world = await worldWith('x'.repeat(1_000_000))
+    const sink = new RecordingSink()
+    sink.takesMore = false
+    await world.follow('a', 0, {}, sink)
+    const caughtUp = await world.read('a', 0)
+
+    expect(sink.text.length).toBe(65_536)
+    expect(caughtUp.kind === 'slice' && caughtUp.slice.to).toBe(1_000_000)
+  })
+
   it('gets its backlog piece by piece, as it asks', async () => {
-    const world = await worldWith('x'.repeat(30), { limits: { chunkBytes: 10 } })
+    const world = await worldWith('x'.repeat(30), { limits: { followChunkBytes: 10 } })
     const sink = new RecordingSink()
     sink.takesMore = false
     await world.follow('a', 0, {}, sink)
@@ -395,7 +406,7 @@ describe('stopping', () => {
   })
 
   it('may happen in the middle of a delivery', async () => {
-    const world = await worldWith('x'.repeat(30), { limits: { chunkBytes: 10 } })
+    const world = await worldWith('x'.repeat(30), { limits: { followChunkBytes: 10 } })
     const sink = new RecordingSink()
     const inner = sink.deliver.bind(sink)
     sink.deliver = (slice) => {
@@ -403,6 +414,7 @@ describe('stopping', () => {
       return inner(slice)
     }
     await world.follow('a', 0, {}, sink)
+    await world.settle()
     expect([sink.slices.length, sink.ended]).toEqual([2, undefined])
     expect(leftovers(world)).toEqual(NOTHING_LEFT)
   })

@@ -5,7 +5,14 @@
 import { type ReadStart, type Slice, type StreamId, tailSlice } from '@millrace/protocol'
 import type { Deadline, DeadlineSlot } from './deadlines.ts'
 import type { Entity, Waiter } from './entity.ts'
-import { type LiveReader, park, type ReadingContext, type Step, takeStep } from './reading.ts'
+import {
+  type LiveReader,
+  park,
+  type ReadingContext,
+  type Step,
+  type StepRequest,
+  takeStep,
+} from './reading.ts'
 
 /** Who takes the slices. */
 export interface FollowSink {
@@ -147,7 +154,7 @@ export class Follower implements Waiter, Deadline, LiveReader {
   #runSteps(): void {
     for (;;) {
       this.#state = 'reading'
-      const step = this.#firstStep() ?? takeStep(this.#context, this.#entity, this.#from, this.#id)
+      const step = this.#firstStep() ?? takeStep(this.#context, this.#entity, this.#nextRequest())
       if (step instanceof Promise) {
         step.then(
           (taken) => {
@@ -159,6 +166,11 @@ export class Follower implements Waiter, Deadline, LiveReader {
       }
       if (!this.#take(step)) return
     }
+  }
+
+  #nextRequest(): StepRequest {
+    const { followChunkBytes } = this.#context.limits
+    return { start: this.#from, chunkBytes: followChunkBytes, id: this.#id }
   }
 
   #firstStep(): Step | undefined {
@@ -204,7 +216,16 @@ export class Follower implements Waiter, Deadline, LiveReader {
       return false
     }
     if (!takesMore) this.#state = 'blocked'
+    else if (slice.to < slice.state.tail) return this.#goOnLater()
     return takesMore
+  }
+
+  /** Who is far behind takes turns with everybody else, so that those at the same place share what is encoded. */
+  #goOnLater(): false {
+    this.#context.defer(() => {
+      if (this.#isStill('reading')) this.#run()
+    })
+    return false
   }
 
   #isStill(state: 'reading'): boolean {

@@ -25,6 +25,8 @@ export interface EngineLimits {
   readonly maxAttempts: number
   /** Bytes of one read; its end falls on a multiple of this, at a message boundary. */
   readonly chunkBytes: number
+  /** The same for one step of a follower: what each of them may hold that takes nothing. */
+  readonly followChunkBytes: number
   /** Largest slice that readers at the same place share in memory. */
   readonly maxSharedSliceBytes: number
   /** Readers woken in one turn, so that a large audience does not hold up everybody else. */
@@ -46,6 +48,7 @@ export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
   maxIdleStreams: 10_000,
   maxAttempts: 16,
   chunkBytes: 4 * 1024 * 1024,
+  followChunkBytes: 64 * 1024,
   maxSharedSliceBytes: 256 * 1024,
   wakesPerTurn: 256,
   sweepBatch: 256,

@@ -44,8 +44,9 @@ async function waitFrom(
   wait: Wait,
 ): Promise<LongPollResult> {
   const from: ReadStart = { kind: 'position', position: seen.tail }
+  const request = { start: from, chunkBytes: context.limits.chunkBytes, id: seen.id }
   for (;;) {
-    const step = await takeStep(context, entity, from, seen.id)
+    const step = await takeStep(context, entity, request)
     // An at-tail step was planned on this turn's durable state or awaited for nothing: look again, then park.
     if (step.kind !== 'at-tail') return step
     if (entity.durable !== step.state) continue

@@ -42,3 +42,17 @@ it('a read that is over is held no longer: what is too large to be shared is rea
 
   expect(world.storage.readRanges.length).toBe(2)
 })
+
+it('a follower and a reader that catches up, at the same place, get as much as each of them wants', async () => {
+  const world = new World({ limits: { chunkBytes: 20, followChunkBytes: 10 } })
+  await world.done(world.create('a', { body: 'x'.repeat(30) }))
+  const sink = await world.follow('a', 0)
+  const caughtUp = await world.done(world.read('a', 0))
+  const other = await world.follow('a', 0)
+  const again = await world.done(world.read('a', 0))
+
+  const ends = [caughtUp, again].map((result) => result.kind === 'slice' && result.slice.to)
+  expect(ends).toEqual([20, 20])
+  expect([sink, other].map(({ places }) => places)).toEqual([sink.places, sink.places])
+  expect(sink.places[0]).toEqual([0, 10])
+})

@@ -27,6 +27,8 @@ export interface ReadingContext {
   readonly deadlines: Deadlines
   readonly live: LiveReaders
   nowMs(): number
+  /** Calls back in a later turn, after what is waiting already. */
+  defer(callback: () => void): void
   /** Keeps a stream with live readers from expiring by its sliding window. */
   keepAlive(entity: Entity): void
 }
@@ -37,33 +39,34 @@ export type Step =
   | { readonly kind: 'at-tail'; readonly state: StreamState }
   | { readonly kind: 'rejected'; readonly rejection: Rejection }
 
-/** Plans and reads one step from a stream's durable state. `id` holds a reader to the incarnation it began with. */
+/** Whose step: where it begins, how far it goes at most, and the incarnation it is held to, if it has begun. */
+export interface StepRequest {
+  readonly start: ReadStart
+  readonly chunkBytes: number
+  readonly id: StreamId | undefined
+}
+
+/** Plans and reads one step from a stream's durable state. */
 export function takeStep(
   context: ReadingContext,
   entity: Entity,
-  start: ReadStart,
-  id: StreamId | undefined,
+  { start, chunkBytes, id }: StepRequest,
 ): Eventual<Step> {
   context.keepAlive(entity)
   const { durable } = entity
   const visible = id === undefined || durable?.id === id ? durable : undefined
-  const plan = planRead(
-    visible,
-    start,
-    context.limits.chunkBytes,
-    context.nowMs(),
-    context.storage.generation,
-  )
+  const plan = planRead(visible, start, chunkBytes, context.nowMs(), context.storage.generation)
   if (plan.kind !== 'data') return plan
   const { state, from, to } = plan
   const shared = entity.sharedSlice
-  if (shared?.state === state && shared.from === from) return { kind: 'slice', slice: shared }
+  if (shared?.slice.state === state && shared.slice.from === from && shared.to === to)
+    return { kind: 'slice', slice: shared.slice }
   const under = entity.sharedRead
-  if (under?.state === state && under.from === from) return under.step
+  if (under?.state === state && under.from === from && under.to === to) return under.step
   const read = readSlice(context.storage, state, from, to)
-  if (!(read instanceof Promise)) return keepShared(context, entity, read)
-  const step = read.then((result) => keepShared(context, entity, result), removedAsMissing)
-  if (entity.readers > 0) shareRead(entity, { state, from, step })
+  if (!(read instanceof Promise)) return keepShared(context, entity, read, to)
+  const step = read.then((result) => keepShared(context, entity, result, to), removedAsMissing)
+  if (entity.readers > 0) shareRead(entity, { state, from, to, step })
   return step
 }
 
@@ -84,11 +87,11 @@ function removedAsMissing(error: unknown): Step {
 }
 
 /** Readers at the same place get the same slice, and what is encoded from it is encoded once. */
-function keepShared(context: ReadingContext, entity: Entity, result: SliceResult): SliceResult {
+function keepShared(context: ReadingContext, entity: Entity, result: SliceResult, to: number): SliceResult {
   if (result.kind !== 'slice' || entity.readers === 0) return result
   const { slice } = result
   const isSmall = slice.to - slice.from <= context.limits.maxSharedSliceBytes
-  if (isSmall && slice.state === entity.durable) entity.sharedSlice = slice
+  if (isSmall && slice.state === entity.durable) entity.sharedSlice = { slice, to }
   return result
 }
 

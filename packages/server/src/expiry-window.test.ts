@@ -229,7 +229,10 @@ describe('a reader that does not read for longer than the window', () => {
   })
 
   test('R-243: gets the rest when it goes on', async () => {
-    const server = await startTestServer({ sseReconnectIntervalMs: 0, limits: { chunkBytes: 128 * 1024 } })
+    const server = await startTestServer({
+      sseReconnectIntervalMs: 0,
+      limits: { followChunkBytes: 128 * 1024 },
+    })
     const text = 'x'.repeat(1024 * 1024)
     await server.request('PUT', PATH, { headers: { ...TTL_60, ...CLOSE }, body: text })
     const received: string[] = []

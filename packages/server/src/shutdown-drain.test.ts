@@ -34,7 +34,7 @@ beforeEach(async () => {
     longPollTimeoutMs: 60_000,
     sseReconnectIntervalMs: 0,
     shutdownGraceMs: GRACE_MS,
-    limits: { chunkBytes: 16 * MIB },
+    limits: { chunkBytes: 16 * MIB, followChunkBytes: 16 * MIB },
   })
   await server.request('PUT', PATH, { headers: TEXT, body: 'abc' })
 })

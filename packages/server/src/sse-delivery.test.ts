@@ -49,7 +49,7 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
   })
 
   test('one message that is larger than a chunk arrives in one event', async () => {
-    const server = await startTestServer({ limits: { chunkBytes: 64 * 1024 } })
+    const server = await startTestServer({ limits: { followChunkBytes: 64 * 1024 } })
     const send = server.via(adapter)
     const large = 'x'.repeat(2 * MIB)
     const headers = { ...JSON_TYPE, ...CLOSE }
@@ -102,7 +102,7 @@ describe('a reader over node that does not read', () => {
     handler = createHandler({
       storage: memoryStorage(),
       sseReconnectIntervalMs: 0,
-      limits: { chunkBytes: 256 * 1024 },
+      limits: { followChunkBytes: 256 * 1024 },
     })
     server = createServer((incoming, response) => {
       if (incoming.url?.includes('live=sse')) live = response

@@ -43,7 +43,7 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
   let send: Send
 
   beforeEach(async () => {
-    server = await startTestServer({ limits: { chunkBytes: 16 } })
+    server = await startTestServer({ limits: { chunkBytes: 16, followChunkBytes: 16 } })
     send = server.via(adapter)
   })
 
