@@ -1,27 +1,26 @@
 /** The command line: runs seeds until one fails or all have passed, or shows that broken stores are noticed. */
-import { parseArgs } from 'node:util'
 import { BREAKS } from './breaks.ts'
+import { type Order, readCommandLine } from './command-line.ts'
 import { checkSeed, crashAtEach, firstCatch, keptSeeds, runBroken } from './seed-check.ts'
 import type { RunResult } from './seed-run.ts'
 import { type Counts, crashesByKind, linesOf, neverAmong, sumOf } from './tally.ts'
 
-const OPTIONS = {
-  seeds: { type: 'string', default: '200' },
-  from: { type: 'string', default: '1' },
-  seed: { type: 'string' },
-  steps: { type: 'string', default: '1200' },
-  kept: { type: 'boolean', default: false },
-  'keep-going': { type: 'boolean', default: false },
-  'each-step': { type: 'boolean', default: false },
-  break: { type: 'string' },
-} as const
-
 /** In so many seeds everything comes that may come. */
 const ENOUGH_SEEDS = 500
 
-const { values } = parseArgs({ options: OPTIONS })
-const actions = Number(values.steps)
+const order = orderOf(process.argv.slice(2))
 let current = 0
+
+function orderOf(args: readonly string[]): Order {
+  const line = readCommandLine(
+    args,
+    BREAKS.map(({ name }) => name),
+  )
+  if ('order' in line) return line.order
+  if ('help' in line) console.log(line.help)
+  else console.error(line.complaint)
+  process.exit('help' in line ? 0 : 2)
+}
 
 process.on('unhandledRejection', (error) => {
   console.error(`seed ${current}: nobody hears of ${error instanceof Error ? error.stack : error}`)
@@ -38,14 +37,14 @@ async function checkSeeds(): Promise<void> {
   for (const seed of seeds) {
     current = seed
     ran++
-    const result = await checkSeed(seed, actions)
+    const result = await checkSeed(seed, order.steps)
     crashes += result.crashes
     steps += result.steps
     counts = sumOf([counts, result.counts])
-    if (values.seed !== undefined && result.violation === undefined) tell(seed, result)
+    if (order.seed !== undefined && result.violation === undefined) tell(seed, result)
     if (result.violation === undefined) continue
     failed++
-    if (values['keep-going']) console.error(`seed ${seed}: ${result.violation.message.slice(0, 300)}`)
+    if (order.keepsGoing) console.error(`seed ${seed}: ${result.violation.message.slice(0, 300)}`)
     else {
       tell(seed, result)
       break
@@ -66,7 +65,7 @@ async function checkEachStep(): Promise<void> {
   for (const seed of await chosenSeeds()) {
     current = seed
     for (const isSwapped of [false, true]) {
-      const { runs, failed } = await crashAtEach(seed, actions, isSwapped)
+      const { runs, failed } = await crashAtEach(seed, order.steps, isSwapped)
       counts.push(...runs.map((run) => run.counts))
       for (const { atStep, by, result } of failed) {
         process.exitCode = 1
@@ -82,13 +81,12 @@ async function checkEachStep(): Promise<void> {
 /** Shows for each break that it is noticed, or with `--seed`, what happens in that one. */
 async function checkBreaks(wanted: string): Promise<void> {
   const chosen = BREAKS.filter(({ name }) => wanted === 'all' || name === wanted)
-  if (chosen.length === 0) throw new Error(`--break is all or ${BREAKS.map(({ name }) => name).join(', ')}`)
   for (const broken of chosen) {
-    if (values.seed !== undefined) {
-      tell(Number(values.seed), await runBroken(broken, Number(values.seed), actions))
+    if (order.seed !== undefined) {
+      tell(order.seed, await runBroken(broken, order.seed, order.steps))
       continue
     }
-    const found = await firstCatch(broken, Number(values.seeds), actions)
+    const found = await firstCatch(broken, order.seeds, order.steps)
     if (found === undefined) process.exitCode = 1
     const outcome =
       found === undefined ? 'NOT CAUGHT' : `caught at seed ${found.seed}: ${firstLines(found.message)}`
@@ -109,11 +107,11 @@ function firstLines(message: string): string {
 }
 
 async function chosenSeeds(): Promise<readonly number[]> {
-  if (values.kept) return keptSeeds()
-  if (values.seed !== undefined) return [Number(values.seed)]
-  return Array.from({ length: Number(values.seeds) }, (_, at) => Number(values.from) + at)
+  if (order.isKept) return keptSeeds()
+  if (order.seed !== undefined) return [order.seed]
+  return Array.from({ length: order.seeds }, (_, at) => order.from + at)
 }
 
-if (values.break !== undefined) await checkBreaks(values.break)
-else if (values['each-step']) await checkEachStep()
+if (order.broken !== undefined) await checkBreaks(order.broken)
+else if (order.crashesEachStep) await checkEachStep()
 else await checkSeeds()

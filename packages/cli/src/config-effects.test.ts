@@ -55,6 +55,15 @@ const location = async (served: Served): Promise<unknown> =>
 const protocolOf = async ({ server }: Served): Promise<string> => new URL(server.url).protocol
 
 /** Statuses of readers that come while others stay. */
+/** What a client gets while another one is connected. */
+async function whileConnected(served: Served): Promise<number | 'refused'> {
+  await create(served, '/v1/stream/a')
+  const reader = await open(served, '/v1/stream/a?offset=-1&live=sse')
+  const status = await statusOf(served, '/healthz', {}).catch(() => 'refused' as const)
+  reader.destroy()
+  return status
+}
+
 async function liveReaders(served: Served, ...paths: readonly string[]): Promise<readonly unknown[]> {
   const statuses: unknown[] = []
   for (const path of paths) {
@@ -271,6 +280,13 @@ const LIMITS: readonly Row[] = [
     value: '2KiB',
     see: (served) => statusOf(served, '/healthz', { 'x-long': 'x'.repeat(4000) }),
     withIt: 431,
+    without: 200,
+  },
+  {
+    key: 'limits.max_connections',
+    value: 1,
+    see: whileConnected,
+    withIt: 'refused',
     without: 200,
   },
   {

@@ -11,7 +11,7 @@ import {
   type StreamRun,
   streamCommand,
 } from './stream-command.ts'
-import { CommandFailure, STREAM_EXIT, usageFailure } from './stream-failure.ts'
+import { CommandFailure, isNoRoute, STREAM_EXIT, usageFailure } from './stream-failure.ts'
 import { pathOf, targetOf } from './stream-target.ts'
 
 interface ExpiryFlags extends StreamFlags {
@@ -109,7 +109,7 @@ async function forkStream(run: StreamRun, flags: ForkFlags): Promise<number> {
   try {
     return await create(run, { forkedFrom, forkOffset, forkSubOffset, ttlSeconds, expiresAt }, flags)
   } catch (error) {
-    if (run.connection.lastStatus !== 404) throw error
+    if (run.connection.lastStatus !== 404 || isNoRoute(error)) throw error
     throw new CommandFailure(`There is no stream ${flags.from} to fork.`, STREAM_EXIT.notFound)
   }
 }

@@ -1,5 +1,5 @@
 /** What a running server prints: news on stdout, everything else on stderr, each from its level on. */
-import { type AnsweredRequest, LOG_LEVELS, type LogLevel } from '@millrace/server'
+import { type AnsweredRequest, LOG_LEVELS, type LogLevel, OperatorNotice } from '@millrace/server'
 import { coloursFor } from './colours.ts'
 
 /** Says things, or keeps quiet about them. */
@@ -19,7 +19,7 @@ export function logAt(level: LogLevel): Log {
   const { yellow, dim } = coloursFor(process.stderr)
   return {
     error(what) {
-      if (reaches('error')) console.error(what)
+      if (reaches('error')) console.error(what instanceof OperatorNotice ? what.message : what)
     },
     warn(sentence) {
       if (reaches('warn')) console.error(yellow(sentence))

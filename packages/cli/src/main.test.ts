@@ -103,6 +103,11 @@ describe('arguments that cannot work', () => {
       /\/proc\/1 cannot be used as data directory|may not write|not Millrace/,
     ],
     [
+      // A file system that says of every new folder that what it is in does not exist.
+      ['serve', '--port', '0', '--data-dir', '/proc/nowhere/data'],
+      /\/proc\/nowhere\/data cannot be used as data directory.*--data-dir/,
+    ],
+    [
       ['serve', '--port', '0', '--data-dir', '/nowhere', '--storage', 'memory'],
       /--data-dir.*--storage memory/,
     ],
@@ -123,5 +128,18 @@ describe('arguments that cannot work', () => {
 
     expect(exit.stderr.replaceAll('\n', ' ')).toMatch(message)
     expect(complaintOf(exit)).toEqual(COMPLAINED)
+  })
+
+  test.each([
+    [['serve', '--prot', '1'], 'Run millrace serve --help for its arguments and flags.'],
+    [['config', 'check', '--prot', '1'], 'Run millrace config check --help for its arguments and flags.'],
+    [['fork', 'a'], 'Run millrace fork --help for its arguments and flags.'],
+    [['verify', '--data-dir'], 'Run millrace verify --help for its arguments and flags.'],
+    [['config', 'chekc'], 'Run millrace config --help for all commands.'],
+    [['sereve'], 'Run millrace --help for all commands.'],
+  ])('%j name the help that would have helped', async (args, hint) => {
+    const { stderr } = await runMillrace(args)
+
+    expect(stderr.trim().split('\n').at(-1)).toBe(hint)
   })
 })

@@ -32,7 +32,6 @@ function readPackage(): { readonly version: string } {
 const program = new Command('millrace')
   .description('Durable Streams: append-only streams over HTTP, with live tails.')
   .version(version, '--version', 'print the version')
-  .showHelpAfterError('Run millrace --help for all commands and flags.')
 
 addServeFlags(addStorageFlags(program.command('serve').description('run a server')))
   .addHelpText(
@@ -60,6 +59,15 @@ program
   .command('version')
   .description('print the version')
   .action(() => console.log(version))
+
+nameHelp(program, 'millrace')
+
+/** After an error each command names its own help: that of the whole lists no flags. */
+function nameHelp(command: Command, name: string): void {
+  const what = command.commands.length > 0 ? 'all commands' : 'its arguments and flags'
+  command.showHelpAfterError(`Run ${name} --help for ${what}.`)
+  for (const below of command.commands) nameHelp(below, `${name} ${below.name()}`)
+}
 
 try {
   await program.parseAsync()

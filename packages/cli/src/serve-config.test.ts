@@ -93,7 +93,7 @@ describe('serve', () => {
     expect(exit.stderr.trim().split('\n')).toEqual([
       'config/local.toml line 2: there is no key server.prot. Did you mean server.port?',
       expect.stringMatching(/^DS_LIMITS__MAX_MEMORY_BYTES: it must be a size such as .*, not "much"\.$/),
-      '--tls-cert: TLS needs transport.tls.key_path.',
+      '--tls-cert: TLS needs transport.tls.key_path (--tls-key).',
     ])
   })
 

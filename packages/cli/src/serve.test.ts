@@ -98,6 +98,7 @@ describe('serve', () => {
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
     expect(stdout).toMatch(/^Storage: file-durable in \.\/data \(what was answered survives .*power cut\)$/m)
     expect(stdout.match(/^ {2}curl .*$/gm)?.length).toBe(3)
+    expect(stdout).toMatch(/^Stop with Ctrl-C\.$/m)
     expect(stderr).toBe('')
   })
 

@@ -1,4 +1,5 @@
 /** `millrace serve` and `millrace dev`: start a server, say what it promises, stop it cleanly. */
+import { resolve } from 'node:path'
 import {
   type ConfiguredOptions,
   createServer,
@@ -134,10 +135,11 @@ function explain(error: unknown, { options: { host, port }, dataDir }: Settings)
   }
 }
 
+/** About the data directory, something in it, or a folder that has to be made for it. */
 function isAboutPath(error: unknown, dataDir: string): boolean {
-  return (
-    error instanceof Error && 'path' in error && String(error.path).includes(dataDir.replace(/^\.\//, ''))
-  )
+  if (!(error instanceof Error && 'path' in error)) return false
+  const [path, root] = [resolve(String(error.path)), resolve(dataDir)]
+  return path.includes(root) || root.startsWith(`${path}/`)
 }
 
 function systemError(error: unknown): { readonly code: unknown; readonly syscall: unknown } {
@@ -165,6 +167,7 @@ function greeting(
     `  curl -X POST -H 'Content-Type: application/json' -d '{"n":1}' ${stream}`,
     `  curl '${stream}?offset=-1'`,
     '',
+    'Stop with Ctrl-C.',
   ].join('\n')
 }
 

@@ -23,6 +23,30 @@ describe('help', () => {
   })
 })
 
+describe('a --url without the root of the streams', () => {
+  test.each([
+    ['create', 'x'],
+    ['read', 'x'],
+    ['delete', 'x'],
+    ['fork', 'y', '--from', 'x'],
+  ])('%s says where the root is', async (...args) => {
+    const { code, stderr } = await world.run([...args, '--url', new URL(world.url).origin])
+
+    expect(stderr).toMatch(/^Streams are below \/v1\/stream\/ on this server\. .*--url or MILLRACE_URL/)
+    expect(code).toBe(3)
+  })
+
+  test.each([
+    ['head', 'x'],
+    ['append', 'x', 'y'],
+  ])('%s, which learns of it by an answer without words, shows the URL', async (...args) => {
+    const { origin } = new URL(world.url)
+    const { stderr } = await world.run([...args, '--url', origin])
+
+    expect(stderr).toContain(`There is no stream x at ${origin}/x.`)
+  })
+})
+
 describe('create, head, close and delete', () => {
   test('(C-183) a stream lives from its creation to its deletion', async () => {
     const url = `${world.url}/life/1`

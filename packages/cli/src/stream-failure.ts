@@ -68,8 +68,10 @@ export interface FailedOn {
 
 /** There is nothing to work on. */
 export function noSuchStream({ name, url }: FailedOn): CommandFailure {
+  // All of the URL: a root that is missing from it is seen there.
+  const { origin, pathname } = new URL(url)
   return new CommandFailure(
-    `There is no stream ${name} at ${new URL(url).origin}. To create it: millrace create ${shellWord(name)}`,
+    `There is no stream ${name} at ${origin}${pathname}. To create it: millrace create ${shellWord(name)}`,
     STREAM_EXIT.notFound,
   )
 }
@@ -95,7 +97,7 @@ function answered(error: Error, on: FailedOn): readonly [sentence: string, exitC
   const { origin } = new URL(url)
   switch (fieldOf(error, 'code')) {
     case 'NOT_FOUND':
-      return [noSuchStream(on).message, STREAM_EXIT.notFound]
+      return [isNoRoute(error) ? wrongRoot(said) : noSuchStream(on).message, STREAM_EXIT.notFound]
     case 'GONE':
       return [`The stream ${name} is gone: ${said}`, STREAM_EXIT.notFound]
     case 'STREAM_CLOSED':
@@ -115,6 +117,15 @@ function answered(error: Error, on: FailedOn): readonly [sentence: string, exitC
     default:
       return [said, error.name === 'SequenceGapError' ? STREAM_EXIT.conflict : STREAM_EXIT.other]
   }
+}
+
+/** Millrace's own answer to a URL at which no stream can be; about a stream that is missing it says so. */
+export function isNoRoute(error: unknown): boolean {
+  return fieldOf(fieldOf(error, 'details'), 'title') === 'Not Found'
+}
+
+function wrongRoot(said: string): string {
+  return `${said} Name the root of the streams with --url or MILLRACE_URL, such as http://127.0.0.1:4437/v1/stream.`
 }
 
 /** What the server said about it, or else the error itself. */

@@ -99,6 +99,15 @@ describe.each(['verify', 'inspect'])('%s exits with 2 and a sentence', (command)
     expect(existsSync(dataDir)).toBe(false)
   })
 
+  it('for a file, which no folder can be in either', async () => {
+    const file = join(newFolder(), 'file')
+    writeFileSync(file, 'kept')
+    const told = expect.stringMatching(/^There is no data directory of Millrace at .*--data-dir/)
+
+    expect(await refusal(['--data-dir', file])).toEqual([2, '', false, told])
+    expect(await refusal(['--data-dir', join(file, 'below')])).toEqual([2, '', false, told])
+  })
+
   it('for an empty directory, which stays empty', async () => {
     const dataDir = newFolder()
 

@@ -45,6 +45,8 @@ export class Sweeper implements Deadline {
   }
 
   async #sweep(): Promise<void> {
+    // Nothing can be removed then, and the store has told why.
+    if (this.#storage.refusesWrites?.() !== undefined) return
     const due = await this.#storage.due(this.#context.nowMs(), this.#limits.sweepBatch)
     for (const { path } of due) {
       if (this.#isStopped) return

@@ -134,9 +134,11 @@ describe('the answer to a rejection', () => {
 
   it('says what was expected and what came', () => {
     const mismatch = toProblem({ kind: 'content-type-mismatch', expected: 'text/plain', received: 'a/b' })
-    expect(mismatch.detail).toBe('expected text/plain, got a/b')
+    expect(mismatch.detail).toBe(
+      'The stream holds text/plain, and this is a/b: send Content-Type: text/plain.',
+    )
     expect(toProblem({ kind: 'producer-gap', expected: 3, received: 9 }).detail).toBe(
-      'expected Producer-Seq 3, got 9',
+      'This producer goes on with Producer-Seq 3, not 9: send what is missing first.',
     )
   })
 

@@ -51,7 +51,7 @@ export function toProblem(rejection: Rejection): Problem {
         'empty-array',
         'EMPTY_ARRAY',
         'Empty Array',
-        'An empty JSON array holds no message.',
+        'An empty JSON array holds no message: put one into it, or more.',
       )
     case 'invalid-json':
       return problem(400, 'invalid-json', 'INVALID_JSON', 'Invalid JSON', rejection.detail)
@@ -208,7 +208,8 @@ function toConflict(rejection: Conflict): Problem {
         FORK_FROM_TOMBSTONE,
       )
     case 'content-type-mismatch': {
-      const detail = `expected ${rejection.expected}, got ${rejection.received}`
+      const { expected, received } = rejection
+      const detail = `The stream holds ${expected}, and this is ${received}: send Content-Type: ${expected}.`
       return problem(409, 'content-type-mismatch', 'CONTENT_TYPE_MISMATCH', 'Content Type Mismatch', detail)
     }
     case 'stream-closed': {
@@ -219,7 +220,7 @@ function toConflict(rejection: Conflict): Problem {
       return problem(409, 'sequence-conflict', 'SEQUENCE_CONFLICT', 'Sequence Conflict', SEQ_CONFLICT)
     case 'producer-gap': {
       const { expected, received } = rejection
-      const detail = `expected Producer-Seq ${expected}, got ${received}`
+      const detail = `This producer goes on with Producer-Seq ${expected}, not ${received}: send what is missing first.`
       const headers = ['Producer-Expected-Seq', String(expected), 'Producer-Received-Seq', String(received)]
       return problem(409, 'sequence-conflict', 'SEQUENCE_CONFLICT', 'Sequence Conflict', detail, headers)
     }

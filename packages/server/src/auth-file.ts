@@ -1,5 +1,6 @@
 /** A file of keys or rules that may change while the server runs. */
 import { readFile, stat } from 'node:fs/promises'
+import { OperatorNotice } from './operator-notice.ts'
 
 /** How often a file is looked at, at most. */
 const LOOK_INTERVAL_MS = 1000
@@ -51,7 +52,7 @@ export class WatchedFile<T> {
     } catch (error) {
       const complaint = `${this.#path} cannot be used, so what it said before holds: ${reasonOf(error)}`
       // Looked at again and again, but told once.
-      if (complaint !== this.#complaint) this.#onError(new Error(complaint))
+      if (complaint !== this.#complaint) this.#onError(new OperatorNotice(complaint))
       this.#complaint = complaint
     }
   }

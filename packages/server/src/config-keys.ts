@@ -104,6 +104,11 @@ const LIMITS: readonly ConfigKey[] = [
       'Bytes of request bodies that are coming in at a time; beyond it the answer is 503 with Retry-After.',
   },
   {
+    name: 'limits.max_connections',
+    kind: count(1),
+    about: 'Connections at a time; unless given, what the bound on open files leaves (Linux).',
+  },
+  {
     name: 'limits.max_header_bytes',
     kind: { kind: 'bytes', least: KIB },
     fallback: 32 * KIB,

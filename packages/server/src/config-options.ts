@@ -43,12 +43,14 @@ function serverSection(config: LoadedConfig): Partial<ConfiguredOptions> {
 function limitsSection(config: LoadedConfig): Partial<ConfiguredOptions> {
   const perSecond = config.get('limits.max_requests_per_second')
   const segments = config.get('limits.max_stream_name_segments')
+  const connections = config.get('limits.max_connections')
   return {
     maxStreamNameBytes: numberOf(config, 'limits.max_stream_name_bytes'),
     ...(segments !== undefined && { maxStreamNameSegments: Number(segments) }),
     maxReceivingBytes: numberOf(config, 'limits.max_receiving_bytes'),
     maxBodyBytes: numberOf(config, 'limits.max_request_body_bytes'),
     maxHeaderBytes: numberOf(config, 'limits.max_header_bytes'),
+    ...(connections !== undefined && { maxConnections: Number(connections) }),
     ...(perSecond !== undefined && { maxRequestsPerSecond: Number(perSecond) }),
     limits: {
       maxReadersPerStream: numberOf(config, 'limits.max_readers_per_stream'),

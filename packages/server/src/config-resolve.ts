@@ -103,7 +103,11 @@ interface Contradiction {
   isThere(config: Lookup): boolean
 }
 
-const TLS_FILES = ['transport.tls.cert_path', 'transport.tls.key_path', 'transport.tls.client_ca_path']
+const CERTIFICATE_FILES = [
+  ['transport.tls.cert_path', '--tls-cert'],
+  ['transport.tls.key_path', '--tls-key'],
+] as const
+const TLS_FILES = [...CERTIFICATE_FILES.map(([name]) => name), 'transport.tls.client_ca_path']
 
 const CONTRADICTIONS: readonly Contradiction[] = [
   ...TLS_FILES.map((name): Contradiction => {
@@ -113,10 +117,10 @@ const CONTRADICTIONS: readonly Contradiction[] = [
       isThere: ({ at }) => at('transport.mode') === 'http' && at(name) !== undefined,
     }
   }),
-  ...TLS_FILES.slice(0, 2).map((name): Contradiction => {
+  ...CERTIFICATE_FILES.map(([name, flag]): Contradiction => {
     return {
       blames: 'transport.mode',
-      says: `TLS needs ${name}.`,
+      says: `TLS needs ${name} (${flag}).`,
       isThere: ({ at }) => at('transport.mode') !== 'http' && at(name) === undefined,
     }
   }),

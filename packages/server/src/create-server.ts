@@ -3,6 +3,7 @@ import type { EngineStatistics, StreamStorage } from '@millrace/engine'
 import { isLoopbackName } from './access-rules.ts'
 import { openDoor } from './auth-door.ts'
 import { listenOnBun } from './bun-listener.ts'
+import { connectionsLeft } from './connection-bound.ts'
 import { type MillraceHandler, openHandler } from './create-handler.ts'
 import type { Listener, RequestCounts } from './listener.ts'
 import { listenOnNode } from './node-listener.ts'
@@ -21,6 +22,11 @@ export interface ServerOptions extends HandlerOptions {
   readonly shutdownGraceMs?: number
   /** Largest head of a request, in bytes; 32 KiB unless given. */
   readonly maxHeaderBytes?: number
+  /**
+   * Connections at a time; what connects beyond them is closed at once. Unless given, what the system's bound on open
+   * files leaves beside the store's (on Linux; no bound elsewhere). Without effect on Bun.
+   */
+  readonly maxConnections?: number
   /** Serve over TLS, HTTP/1.1 and HTTP/2 (HTTP/1.1 only on Bun); plain HTTP without it. */
   readonly tls?: TlsOptions
 }
@@ -63,6 +69,8 @@ export async function createServer(options: ServerOptions): Promise<MillraceServ
       requestTimeoutMs: options.requestTimeoutMs ?? 120_000,
       shutdownGraceMs: options.shutdownGraceMs ?? 10_000,
       maxHeaderBytes: options.maxHeaderBytes ?? 32 * 1024,
+      maxConnections: options.maxConnections ?? (await connectionsLeft()),
+      onError: options.onError ?? console.error,
       ...(options.tls && { tls: options.tls }),
     })
   } catch (error) {

@@ -10,6 +10,10 @@ export interface ListenOptions {
   readonly shutdownGraceMs: number
   /** Largest head of a request, in bytes. */
   readonly maxHeaderBytes: number
+  /** Connections at a time; no bound without it. */
+  readonly maxConnections: number | undefined
+  /** Told when connections are refused. */
+  readonly onError: (error: unknown) => void
   /** Plain HTTP without it. */
   readonly tls?: TlsOptions
 }

@@ -23,6 +23,7 @@ import {
   TOO_LATE,
   toAnswer,
 } from './broken-request.ts'
+import { boundConnections } from './connection-bound.ts'
 import type { MillraceHandler } from './create-handler.ts'
 import { boundWaiting, withHeadBound } from './http2-bounds.ts'
 import type { Listen, ListenOptions } from './listener.ts'
@@ -42,6 +43,7 @@ type NodeServer = ReturnType<typeof createServer> | Http2SecureServer | HttpsSer
 export const listenOnNode: Listen = async (handler, options) => {
   const { tls } = options
   const server = tls ? await secureServer(handler, options, tls) : plainServer(handler, options)
+  if (options.maxConnections !== undefined) boundConnections(server, options.maxConnections, options.onError)
   const open = trackConnections(server)
   const counts = { http1: 0, http2: 0 }
   server.on('request', ({ httpVersionMajor }: { readonly httpVersionMajor: number }) => {

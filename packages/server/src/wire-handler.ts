@@ -15,6 +15,7 @@ import {
 import { type Access, AccessRules, PREFLIGHT_HEADERS, STREAM_METHODS } from './access-rules.ts'
 import type { Guard, Identity } from './auth-guard.ts'
 import { NEEDS_CREDENTIALS, refusalOfAdministration, refusalOfRequest } from './auth-operations.ts'
+import { FailureLog } from './failure-log.ts'
 import { limitKeyOf } from './forwarded.ts'
 import type { AnsweredRequest, HandlerSettings } from './options.ts'
 import { RateLimit } from './rate-limit.ts'
@@ -45,6 +46,7 @@ export function createWireHandler(context: WireContext): WireHandler {
   const access = new AccessRules(settings.allowedOrigins, settings.allowedHosts)
   const rate = settings.maxRequestsPerSecond
   const limit = rate === undefined ? undefined : new RateLimit(rate, () => performance.now())
+  const told = new FailureLog(settings.onError)
   const answer: WireHandler = async (request) => {
     // Health checks come from wherever the deployment's probes are, under whatever name, and tell nothing.
     const granted = isHealthPath(request.target) ? access.open : access.judge(request.header)
@@ -57,8 +59,9 @@ export function createWireHandler(context: WireContext): WireHandler {
               route(context, request, undefined))
             : admit(context, context.guard, limit, request))
     } catch (error) {
-      settings.onError(error)
-      response = respondToFailure(error, context.routes()?.engine.refusesWrites())
+      const refusesWrites = context.routes()?.engine.refusesWrites()
+      told.tell(error, refusesWrites)
+      response = respondToFailure(error, refusesWrites)
     }
     return finish(request, response, granted.headers)
   }

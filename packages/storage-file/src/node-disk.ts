@@ -15,8 +15,8 @@ const FOLDER_MODE = 0o700
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
 /** Pieces that one system call takes on every platform (IOV_MAX). */
 const MOST_PIECES = 1024
-/** No room, no quota, or a file as large as the system lets it become. */
-const FULL_CODES: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** No room, no quota, a file as large as the system lets it become, or no more files that may be open. */
+const FULL_CODES: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EMFILE', 'ENFILE'])
 
 /**
  * The disk port on a directory. `lock` makes the directory, readable by its owner only, when it is missing, and the
@@ -265,9 +265,31 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Makes a folder and those above it that are missing, and syncs the entry of each. */
 async function makeDurableFolder(path: string): Promise<void> {
-  const first = await call<string | undefined>((done) =>
-    fs.mkdir(path, { recursive: true, mode: FOLDER_MODE }, (error, made) => done(error, made)),
-  )
+  const first = await makeFolders(path)
   if (first === undefined) return
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+/**
+ * Makes a folder and those above it that are missing, and resolves to the topmost that it made. The recursive `mkdir`
+ * of Node asks for ever where a file system answers ENOENT although the folder above is there, as `/proc` does.
+ */
+async function makeFolders(path: string): Promise<string | undefined> {
+  if (await isFolder(path)) return undefined
+  const above = dirname(path)
+  const first = above === path ? undefined : await makeFolders(above)
+  try {
+    await call<void>((done) => fs.mkdir(path, { mode: FOLDER_MODE }, done))
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (codeOf(error) !== 'EEXIST' || !(await isFolder(path))) throw error
+  }
+  return first ?? path
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return unless('ENOENT', false, async () => {
+    const stats = await call<fs.Stats>((done) => fs.stat(path, done))
+    return stats.isDirectory()
+  })
 }

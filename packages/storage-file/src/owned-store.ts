@@ -14,10 +14,12 @@ export class StoreMissing extends Error {
  */
 export async function withOwnedStore<T>(dataDir: string, operation: (disk: Disk) => Promise<T>): Promise<T> {
   const disk = nodeDisk(dataDir)
-  await assertOurs(disk)
+  await assertOurs(disk).catch((error: unknown) => {
+    throw isNoFolder(error) ? missingAt(dataDir) : error
+  })
   // Looked for first: taking the lock would make the directory.
   if (!(await disk.exists('FORMAT'))) {
-    throw new StoreMissing(`There is no data directory of Millrace at ${dataDir}.`)
+    throw missingAt(dataDir)
   }
   const lock = await disk.lock().catch((error) => {
     if (!(error instanceof DiskLocked)) throw error
@@ -28,4 +30,15 @@ export async function withOwnedStore<T>(dataDir: string, operation: (disk: Disk)
   } finally {
     await lock.release()
   }
+}
+
+function missingAt(dataDir: string): StoreMissing {
+  return new StoreMissing(
+    `There is no data directory of Millrace at ${dataDir}: name the one of your server with --data-dir.`,
+  )
+}
+
+/** A file where a folder should be, at the path or above it. */
+function isNoFolder(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOTDIR'
 }
