@@ -161,3 +161,15 @@ describe('a large home', () => {
     await home.close()
   }, 30_000)
 })
+
+it.each(['data.mdb', 'lock.mdb'])(
+  'a folder in place of %s is refused, and does not end the process',
+  async (name) => {
+    const place = newPlace()
+    await (await lmdbHome(place)).close()
+    rmSync(join(place, name))
+    mkdirSync(join(place, name))
+
+    await expect(lmdbHome(place)).rejects.toMatchObject({ code: 'EISDIR', path: join(place, name) })
+  },
+)

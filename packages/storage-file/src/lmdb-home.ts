@@ -19,6 +19,7 @@ import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from '.
 import { syncFolder } from './node-disk.ts'
 
 const DATA_FILE = 'data.mdb'
+const LOCK_FILE = 'lock.mdb'
 /** Each of LMDB's first two pages has a header, and then its magic number. */
 const MAGIC_AT = 24
 const MAGIC = 0xbeefc0de
@@ -62,6 +63,7 @@ export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): P
   const dataFile = join(folder, DATA_FILE)
   if (!(await exists(dataFile))) throw lost(dataFile)
   await assertDatabase(dataFile)
+  await assertWritable(join(folder, LOCK_FILE))
   await syncFolder(dirname(folder))
   return new LmdbHome(folder, options.freeBytes ?? systemFreeBytes)
 }
@@ -88,9 +90,16 @@ export async function readLmdbHome(folder: string): Promise<ReadableHome & Pick<
   }
 }
 
+/** LMDB ends the process when it cannot use its files, so that is found out before: rejects with the system's error. */
+async function assertWritable(path: string): Promise<void> {
+  if (!(await exists(path))) return
+  const file = await openFile(path, 'r+')
+  await file.close()
+}
+
 /** LMDB ends the process when it opens a file that is none of its own, so that is found out before. */
 async function assertDatabase(path: string): Promise<void> {
-  const file = await openFile(path, 'r')
+  const file = await openFile(path, 'r+')
   try {
     const { size } = await file.stat()
     const { buffer } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0)
