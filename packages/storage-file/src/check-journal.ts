@@ -107,7 +107,8 @@ class JournalCheck {
 
   segment(bytes: Buffer, number: number, newest: number): SegmentSummary {
     const name = segmentName(number)
-    if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), number)) this.#badHeader(bytes, number, newest)
+    if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), number))
+      this.#badHeader(bytes, number, newest)
     const summary = { records: 0, recordBytes: 0, pendingBytes: 0 }
     for (let at = SEGMENT_HEADER_BYTES; ; ) {
       const record = intactAt(bytes, at, number)

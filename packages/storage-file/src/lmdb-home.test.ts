@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { DiskLocked } from './disk.ts'
 import type { Home, HomeChange } from './home.ts'
 import { HomeLost, HomeUnreadable } from './home.ts'
 import { describeHome } from './home-contract.fixture.ts'
@@ -173,3 +174,11 @@ it.each(['data.mdb', 'lock.mdb'])(
     await expect(lmdbHome(place)).rejects.toMatchObject({ code: 'EISDIR', path: join(place, name) })
   },
 )
+
+it('one that is open is not opened a second time, and is free again once it was closed', async () => {
+  const place = newPlace()
+  const first = await lmdbHome(place)
+  await expect(lmdbHome(place)).rejects.toThrow(DiskLocked)
+  await first.close()
+  await (await lmdbHome(place)).close()
+})
