@@ -199,6 +199,30 @@ describe('a checkpoint that finds the disk full', () => {
   })
 })
 
+it.each(['process', 'power'] as const)(
+  'appends work again once streams have been deleted, also after a crash on the full disk (%s)',
+  async (kind) => {
+    const server = await started({ limits: { checkpointBytes: 4000, maxTailBytes: 12_000 } })
+    await server.send('PUT', 'kept', { headers: TEXT, body: 'kept' })
+    await server.send('PUT', 'large', { headers: TEXT })
+    server.disk.resize(60_000)
+    await appendUntilFull(server, 'large')
+    for (let crash = 0; crash < 3; crash++) {
+      await server.pass(10_000)
+      server.crash(kind)
+      await server.restart()
+      await appendUntilFull(server, 'large')
+    }
+    await server.pass(10_000)
+    const deleted = await server.send('DELETE', 'large')
+    await server.pass(20_000)
+    const again = await server.send('POST', 'kept', { headers: TEXT, body: 'more' })
+
+    expect([deleted.status, again.status]).toEqual([204, 204])
+    expect(await server.textOf('kept')).toBe('keptmore')
+  },
+)
+
 it('a start on a full disk says so, and works once there is room', async () => {
   const server = new FaultyServer({ capacityBytes: 5000 })
   servers.push(server)

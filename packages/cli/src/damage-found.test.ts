@@ -116,7 +116,9 @@ describe('flipped bits', () => {
 
   it('in headers of block files and segments are all found', async () => {
     const unfound = await flipMany('killed', 2, (dataDir, random) => {
-      const files = [...filesIn(dataDir, 'blocks'), ...filesIn(dataDir, 'journal')]
+      // The content of a spare segment means nothing.
+      const segments = filesIn(dataDir, 'journal').filter((name) => name.endsWith('.seg'))
+      const files = [...filesIn(dataDir, 'blocks'), ...segments]
       return flipBit(dataDir, pick(files, random), random, 0, 64)
     })
     expect(unfound).toEqual([])

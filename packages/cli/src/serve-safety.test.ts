@@ -87,7 +87,7 @@ test('says in a sentence that there is no room to start, and what to do', async 
   const left = readdirSync(join(dataDir, 'journal'))
 
   expect(code).toBe(1)
-  expect(stderr).toMatch(/^There is no room to start in .*: free 64 MiB on its disk and start again\./)
+  expect(stderr).toMatch(/^There is no room to start in .*: free 96 MiB on its disk and start again\./)
   expect(stderr).not.toMatch(/^\s+at /m)
   expect(left).toEqual([])
 })

@@ -105,7 +105,7 @@ function explain(error: unknown, { options: { host, port }, dataDir }: Settings)
   const { code, syscall } = systemError(error)
   if (error instanceof DiskFull || code === 'ENOSPC' || code === 'EDQUOT') {
     return new UsageError(
-      `There is no room to start in ${dataDir}: free 64 MiB on its disk and start again. Everything stored is still there.`,
+      `There is no room to start in ${dataDir}: free 96 MiB on its disk and start again. Everything stored is still there.`,
     )
   }
   switch (code) {

@@ -11,8 +11,10 @@ import {
   begunBytes,
   type FoundRecord,
   intactAt,
+  isEmptied,
   lastIntact,
   nextIntact,
+  segmentEmptied,
   segmentsMissing,
 } from './journal-reader.ts'
 import {
@@ -64,18 +66,18 @@ export async function checkJournal(context: JournalContext): Promise<JournalSumm
   const { disk, report, applied, segment } = context
   const names = await disk.list(JOURNAL_FOLDER)
   const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b)
+  const newest = numbers.at(-1) ?? 0
   const check = new JournalCheck(context)
   const segments: SegmentSummary[] = []
   for (const number of numbers) {
     const file = await disk.open(segmentName(number))
     const bytes = Buffer.from(await file.size().then((size) => file.read(0, size)))
     await file.close()
-    segments.push(check.segment(bytes, number))
+    segments.push(check.segment(bytes, number, newest))
     report.count('journalSegments')
     await report.progress(bytes.length)
   }
   check.finish()
-  const newest = numbers.at(-1) ?? 0
   const isCut = newest < segment
   const where = inFile(JOURNAL_FOLDER)
   if (isCut) {
@@ -103,9 +105,10 @@ class JournalCheck {
     this.#context = context
   }
 
-  segment(bytes: Buffer, number: number): SegmentSummary {
+  segment(bytes: Buffer, number: number, newest: number): SegmentSummary {
     const name = segmentName(number)
-    if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), number)) this.#badHeader(bytes, number)
+    if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), number))
+      this.#badHeader(bytes, number, newest)
     const summary = { records: 0, recordBytes: 0, pendingBytes: 0 }
     for (let at = SEGMENT_HEADER_BYTES; ; ) {
       const record = intactAt(bytes, at, number)
@@ -135,8 +138,13 @@ class JournalCheck {
     report.find({ severity: 'notice', where: inFile(JOURNAL_FOLDER), what: `${what} ${ALREADY_APPLIED}` })
   }
 
-  #badHeader(bytes: Buffer, number: number): void {
-    const { applied = 0 } = this.#context
+  #badHeader(bytes: Buffer, number: number, newest: number): void {
+    const { applied = 0, segment } = this.#context
+    if (segment > 0 && isEmptied(bytes, number, newest)) {
+      this.isComplete = false
+      this.#damaged(inFile(segmentName(number)), `${segmentEmptied(number)}.`, true)
+      return
+    }
     const later = lastIntact(bytes, SEGMENT_HEADER_BYTES, number, applied)
     if (later !== undefined) this.isComplete = false
     const where = inFile(segmentName(number), 0, SEGMENT_HEADER_BYTES)

@@ -30,6 +30,15 @@ export class DiskReserve {
     this.isSpent = false
   }
 
+  /** The same where a disk that is full is no failure: `isSpent` says so. */
+  async holdIfRoom(): Promise<void> {
+    try {
+      await this.hold()
+    } catch (error) {
+      if (!(error instanceof DiskFull)) throw error
+    }
+  }
+
   /** Gives the room to whoever writes next; false if there was none to give. */
   async spend(): Promise<boolean> {
     const isThere = this.#isHeld || (await this.#disk.exists(RESERVE_FILE))

@@ -116,7 +116,7 @@ class OpenFileStore implements FileStore {
         this.#scheduleCheckpoint()
       },
     })
-    if (this.#active.records > 0) this.#checkpointIfLarge()
+    if (this.#active.records > 0 || parts.reserve.isSpent) this.#checkpointIfLarge()
   }
 
   load(paths: readonly StreamPath[]): readonly (VersionedState | undefined)[] {

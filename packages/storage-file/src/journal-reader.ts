@@ -9,6 +9,7 @@ import {
   JOURNAL_FOLDER,
   SEGMENT_HEADER_BYTES,
   type Segment,
+  segmentHeader,
   segmentName,
   segmentNumber,
 } from './journal-segment.ts'
@@ -88,6 +89,7 @@ export async function readJournal(
     const segment: Segment = { number, file, sizeBytes: await file.size() }
     const read = await file.read(0, segment.sizeBytes)
     const bytes = Buffer.from(read.buffer, read.byteOffset, read.length)
+    if (known > 0 && isEmptied(bytes, number, newest)) throw new JournalDamaged(segmentEmptied(number))
     const found = scan(bytes, number, lastSequence)
     if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
     const wanted = found.records.filter(({ sequence }) => sequence > applied)
@@ -111,6 +113,28 @@ export async function readJournal(
 export function segmentsMissing(newest: number, known: number): string {
   const found = newest === 0 ? 'it has none' : `the last one it has is ${segmentName(newest)}`
   return `The journal has lost its end: ${segmentName(known)} or a later segment was there, but ${found}`
+}
+
+/**
+ * Whether a segment has lost its header and every record. No crash does that: the header is synced before the segment
+ * has its name. Only one that is being made into the next has some or all of that one's header, and nothing in it is
+ * needed.
+ */
+export function isEmptied(bytes: Buffer, number: number, newest: number): boolean {
+  const header = bytes.subarray(0, SEGMENT_HEADER_BYTES)
+  if (isSegmentHeader(header, number)) return false
+  if (number === newest && isTornBetween(header, segmentHeader(number), segmentHeader(number + 1)))
+    return false
+  return nextIntact(bytes, SEGMENT_HEADER_BYTES, number, 0) === undefined
+}
+
+function isTornBetween(bytes: Buffer, old: Buffer, next: Buffer): boolean {
+  return bytes.length === next.length && bytes.every((byte, at) => byte === old[at] || byte === next[at])
+}
+
+/** What is to be said of it. */
+export function segmentEmptied(number: number): string {
+  return `${segmentName(number)} has neither its header nor any record left`
 }
 
 /** File systems that never write in place need room for it. */

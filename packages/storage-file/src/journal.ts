@@ -29,6 +29,8 @@ export interface JournalStart {
   readonly lastSequence: number
   /** The newest segment that was found, if nothing in it is needed: the next one is made of it. */
   readonly recycled: Segment | undefined
+  /** The disk is full: the first segment is a small one, and leaves the room to the checkpoint that makes more. */
+  readonly isTight?: boolean
 }
 
 /** A full segment, kept until a checkpoint has applied all of it. */
@@ -73,7 +75,7 @@ export class Journal {
 
   /** Starts a fresh segment after everything recovery found. Throws `DiskFull` if there is no room for it. */
   static async start(disk: Disk, limits: StoreLimits, start: JournalStart): Promise<Journal> {
-    const current = await firstSegment(disk, limits, start)
+    const current = await firstSegment(disk, start.isTight ? tightBytes(limits) : limits.segmentBytes, start)
     return new Journal(disk, limits, start, current)
   }
 
@@ -268,10 +270,15 @@ export class Journal {
   }
 }
 
-function firstSegment(disk: Disk, limits: StoreLimits, start: JournalStart): Promise<Segment> {
+function firstSegment(disk: Disk, sizeBytes: number, start: JournalStart): Promise<Segment> {
   const { nextSegment, recycled } = start
-  if (recycled === undefined) return prepareSegment(disk, nextSegment, limits.segmentBytes)
-  return recycleSegment(disk, recycled, nextSegment, limits.segmentBytes)
+  if (recycled === undefined) return prepareSegment(disk, nextSegment, sizeBytes)
+  return recycleSegment(disk, recycled, nextSegment, sizeBytes)
+}
+
+/** Room for some thousand removals, and hardly any that a checkpoint would miss. */
+function tightBytes({ reserveBytes, segmentBytes }: StoreLimits): number {
+  return Math.min(segmentBytes, SEGMENT_HEADER_BYTES + 4 * reserveBytes)
 }
 
 function sizeOf(entry: JournalEntry): number {

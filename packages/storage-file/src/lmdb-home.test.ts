@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { DiskLocked } from './disk.ts'
 import type { Home, HomeChange } from './home.ts'
 import { HomeLost, HomeUnreadable } from './home.ts'
 import { describeHome } from './home-contract.fixture.ts'
@@ -160,4 +161,24 @@ describe('a large home', () => {
     expect(home.range('k/59/', 'k/59/~', 1000).length).toBe(300)
     await home.close()
   }, 30_000)
+})
+
+it.each(['data.mdb', 'lock.mdb'])(
+  'a folder in place of %s is refused, and does not end the process',
+  async (name) => {
+    const place = newPlace()
+    await (await lmdbHome(place)).close()
+    rmSync(join(place, name))
+    mkdirSync(join(place, name))
+
+    await expect(lmdbHome(place)).rejects.toMatchObject({ code: 'EISDIR', path: join(place, name) })
+  },
+)
+
+it('one that is open is not opened a second time, and is free again once it was closed', async () => {
+  const place = newPlace()
+  const first = await lmdbHome(place)
+  await expect(lmdbHome(place)).rejects.toThrow(DiskLocked)
+  await first.close()
+  await (await lmdbHome(place)).close()
 })

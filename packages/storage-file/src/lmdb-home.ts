@@ -5,7 +5,7 @@
 import { chmod, mkdir, open as openFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
-import { DiskFull } from './disk.ts'
+import { DiskFull, type DiskLock } from './disk.ts'
 import {
   type Home,
   type HomeChange,
@@ -17,8 +17,10 @@ import {
 } from './home.ts'
 import { assertHomeKey, decodeStored, encodeChanges, type StoredChange } from './home-value.ts'
 import { syncFolder } from './node-disk.ts'
+import { lockFile } from './node-lock.ts'
 
 const DATA_FILE = 'data.mdb'
+const LOCK_FILE = 'lock.mdb'
 /** Each of LMDB's first two pages has a header, and then its magic number. */
 const MAGIC_AT = 24
 const MAGIC = 0xbeefc0de
@@ -42,7 +44,7 @@ export interface LmdbHomeOptions {
 
 /**
  * Opens the home in a folder, or creates it there: a crash leaves a complete one or none, and its entry survives a
- * power cut once this has resolved. One process at a time. Throws `HomeLost` if the folder has lost its data, or is
+ * power cut once this has resolved. One process at a time: throws `DiskLocked` for a second. Throws `HomeLost` if the folder has lost its data, or is
  * missing and may not be made; `HomeUnreadable` if what is there is no home.
  *
  * - `commit` is one transaction of LMDB, written off the main thread, in the order of the calls. With
@@ -62,8 +64,15 @@ export async function lmdbHome(folder: string, options: LmdbHomeOptions = {}): P
   const dataFile = join(folder, DATA_FILE)
   if (!(await exists(dataFile))) throw lost(dataFile)
   await assertDatabase(dataFile)
+  await assertWritable(join(folder, LOCK_FILE))
   await syncFolder(dirname(folder))
-  return new LmdbHome(folder, options.freeBytes ?? systemFreeBytes)
+  const lock = await lockFile(dataFile)
+  try {
+    return new LmdbHome(folder, lock, options.freeBytes ?? systemFreeBytes)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
 }
 
 /** Opens a copy of a home's file to be read; LMDB makes a lock file beside it. */
@@ -88,9 +97,16 @@ export async function readLmdbHome(folder: string): Promise<ReadableHome & Pick<
   }
 }
 
+/** LMDB ends the process when it cannot use its files, so that is found out before: rejects with the system's error. */
+async function assertWritable(path: string): Promise<void> {
+  if (!(await exists(path))) return
+  const file = await openFile(path, 'r+')
+  await file.close()
+}
+
 /** LMDB ends the process when it opens a file that is none of its own, so that is found out before. */
 async function assertDatabase(path: string): Promise<void> {
-  const file = await openFile(path, 'r')
+  const file = await openFile(path, 'r+')
   try {
     const { size } = await file.stat()
     const { buffer } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0)
@@ -142,14 +158,16 @@ function openDatabase(
 
 class LmdbHome implements Home, HomeCopying {
   readonly #folder: string
+  readonly #lock: DiskLock
   readonly #freeBytes: (folder: string) => Promise<number>
   #db: Database
   #last: Promise<void> = Promise.resolve()
   #failure: Error | undefined
   #isClosed = false
 
-  constructor(folder: string, freeBytes: (folder: string) => Promise<number>) {
+  constructor(folder: string, lock: DiskLock, freeBytes: (folder: string) => Promise<number>) {
     this.#folder = folder
+    this.#lock = lock
     this.#freeBytes = freeBytes
     this.#db = openDatabase(folder)
   }
@@ -189,7 +207,7 @@ class LmdbHome implements Home, HomeCopying {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#last
-    await this.#db.close()
+    await this.#db.close().finally(() => this.#lock.release())
   }
 
   async #copyInTurn(folder: string): Promise<void> {

@@ -38,6 +38,20 @@ class Machine {
       if (matches(name)) await this.disk.remove(`journal/${name}`)
   }
 
+  async bytesOf(name: string): Promise<Uint8Array> {
+    const file = await this.disk.open(`journal/${name}`)
+    const bytes = await file.read(0, await file.size())
+    await file.close()
+    return bytes.slice()
+  }
+
+  async write(name: string, bytes: Uint8Array): Promise<void> {
+    const file = await this.disk.create(`journal/${name}`)
+    await file.write(0, [bytes])
+    await file.sync()
+    await file.close()
+  }
+
   async findings(): Promise<readonly Finding[]> {
     const findings: Finding[] = []
     const home = {
@@ -98,6 +112,27 @@ it('the newest segment is missed too, once a checkpoint has seen it', async () =
   await machine.remove((name) => name === newest)
 
   await expect(machine.open()).rejects.toThrow('The journal has lost its end')
+})
+
+describe.each([
+  ['zeros', (bytes: Uint8Array) => new Uint8Array(bytes.length)],
+  ['nothing', () => new Uint8Array(0)],
+  ['the segment before it', (_: Uint8Array, before: Uint8Array) => before],
+] as const)('a newest segment that has become %s', (_what, damaged) => {
+  it('is missed after a kill', async () => {
+    const machine = await killed({ isWritten: false })
+    const [before = '', newest = ''] = (await machine.disk.list('journal')).filter(isSegment).sort().slice(-2)
+    const [old, whole] = [await machine.bytesOf(before), await machine.bytesOf(newest)]
+    await machine.remove((name) => name === newest)
+    await machine.write(newest, damaged(whole, old))
+
+    await expect(machine.open()).rejects.toThrow('has neither its header nor any record left')
+    machine.kill()
+    const errors = (await machine.findings()).filter(({ severity }) => severity === 'error')
+    expect(errors.map(({ what }) => what)).toContainEqual(
+      expect.stringMatching('neither its header nor any record'),
+    )
+  })
 })
 
 it('after a stop in order the journal holds nothing that is needed, and may be gone', async () => {

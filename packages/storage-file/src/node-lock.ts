@@ -30,6 +30,21 @@ export async function lockFolder(folder: string): Promise<DiskLock> {
     await closeFile(fd)
     throw error
   }
+  return releaseOf(fd)
+}
+
+/**
+ * Takes a file that is there, in the same way. For one that nobody removes: somebody who takes the lock file for a
+ * leftover and removes it would otherwise let a second owner in.
+ */
+export async function lockFile(path: string): Promise<DiskLock> {
+  const fd = await openFile(path, 'r+')
+  if (await tryLock(fd)) return releaseOf(fd)
+  await closeFile(fd)
+  throw new DiskLocked(`${path} is in use by another process.`)
+}
+
+function releaseOf(fd: number): DiskLock {
   let isHeld = true
   return {
     release: async () => {

@@ -5,7 +5,7 @@
 import { type Clock, NO_USAGE } from '@millrace/engine'
 import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
 import { closeAll } from './close-all.ts'
-import type { Disk, DiskLock } from './disk.ts'
+import { type Disk, DiskFull, type DiskLock } from './disk.ts'
 import { DiskReserve } from './disk-reserve.ts'
 import { createFileStore, type Durability, type FileStore } from './file-store.ts'
 import { assertOurs, hasData, openFormat } from './format.ts'
@@ -88,8 +88,9 @@ async function openOwned(
   const kept = await keepNeeded(disk, end.segments, applied)
   opened.push(...kept.old.map(({ segment }) => segment.file))
   if (kept.recycled !== undefined) opened.push(kept.recycled.file)
-  const { nextSegment, lastSequence } = end
-  const journal = await Journal.start(disk, limits, { ...kept, nextSegment, lastSequence })
+  const reserve = new DiskReserve(disk, limits.checkpointReserveBytes)
+  const begin = { ...kept, nextSegment: end.nextSegment, lastSequence: end.lastSequence }
+  const journal = await startJournal({ disk, limits, reserve, begin, isUsed })
   options.onRecovered?.({
     isClean: replayed.records === 0 && end.cutBytes === 0,
     replayedRecords: replayed.records,
@@ -106,7 +107,7 @@ async function openOwned(
     blocks,
     journal,
     limits,
-    reserve: new DiskReserve(disk, limits.checkpointReserveBytes),
+    reserve,
     durability,
     generation,
     clock,
@@ -142,6 +143,35 @@ async function keepNeeded(
   }
   const old = segments.filter(({ lastSequence }) => lastSequence > applied)
   return { old, recycled: newest && newest.lastSequence <= applied ? newest.segment : undefined }
+}
+
+interface JournalRoom {
+  readonly disk: Disk
+  readonly limits: StoreLimits
+  readonly reserve: DiskReserve
+  readonly begin: JournalStart
+  readonly isUsed: boolean
+}
+
+/**
+ * The reserve comes before anything else takes the room: a run that ended on a full disk has spent it, and appends that
+ * were let in without it would leave none for the checkpoint that has to apply deletions. Where a segment finds no
+ * room, the reserve gives it some; a new directory has nothing to delete yet, so it is refused.
+ */
+async function startJournal({ disk, limits, reserve, begin, isUsed }: JournalRoom): Promise<Journal> {
+  if (!isUsed) {
+    await reserve.hold()
+    return Journal.start(disk, limits, begin)
+  }
+  await reserve.holdIfRoom()
+  if (!reserve.isSpent) {
+    try {
+      return await Journal.start(disk, limits, begin)
+    } catch (error) {
+      if (!(error instanceof DiskFull) || !(await reserve.spend())) throw error
+    }
+  }
+  return Journal.start(disk, limits, { ...begin, isTight: true })
 }
 
 /** The home of a new directory says 0; a home that says nothing beside data is not the one that belongs to it. */
