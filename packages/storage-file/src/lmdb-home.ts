@@ -44,8 +44,8 @@ export interface LmdbHomeOptions {
 
 /**
  * Opens the home in a folder, or creates it there: a crash leaves a complete one or none, and its entry survives a
- * power cut once this has resolved. One process at a time: throws `DiskLocked` for a second. Throws `HomeLost` if the folder has lost its data, or is
- * missing and may not be made; `HomeUnreadable` if what is there is no home.
+ * power cut once this has resolved. One process at a time: throws `DiskLocked` for a second. Throws `HomeLost` if the
+ * folder has lost its data, or is missing and may not be made; `HomeUnreadable` if what is there is no home.
  *
  * - `commit` is one transaction of LMDB, written off the main thread, in the order of the calls. With
  *   `overlappingSync` off the lmdb package lets LMDB work as it was designed: pages are written and `fdatasync`ed,
