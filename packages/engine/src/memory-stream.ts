@@ -11,7 +11,7 @@ interface Chunk {
 
 /** Numbers kept of one append unit. */
 const UNIT_NUMBERS = 3
-const SMALLEST_CHUNK_BYTES = 256
+const SMALLEST_CHUNK_BYTES = 128
 const LARGEST_CHUNK_BYTES = 64 * 1024
 /** Payloads from this size on are kept as they come instead of being copied, if they own their buffer. */
 const KEEP_BYTES = 8 * 1024

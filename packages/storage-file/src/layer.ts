@@ -85,14 +85,16 @@ export class Layer {
   /** The same where the state after the change is known, and one object serves whoever decided it and the layer. */
   apply(change: AppliedChange, before: LayerEntry, next: StreamState | undefined): void {
     const version = next === undefined ? 0 : change.version + 1
-    this.entries.set(change.path, { state: next, version, home: before.home })
-    this.due.set(change.path, next && dueAtMs(next))
+    // The state's own strings: those of the change need not be kept beside them.
+    const path = next?.path ?? change.path
+    this.entries.set(path, { state: next, version, home: before.home })
+    this.due.set(path, next && dueAtMs(next))
     if (next === undefined) {
       this.purged.add(change.id)
       this.bytes.delete(change.id)
     } else if (change.payload !== undefined) {
       const from = before.state === undefined ? ownFrom(next) : before.state.tail
-      this.#bytesOf(change.id, from).append(change.payload, change.atMs, change.messages)
+      this.#bytesOf(next.id, from).append(change.payload, change.atMs, change.messages)
       this.payloadBytes += change.payload.length
     }
   }
