@@ -10,7 +10,7 @@ import { type Counts, neverAmong, sumOf } from './tally.ts'
 /** Choices of a run here; the command line makes longer ones. */
 const ACTIONS = 400
 const SEEDS_TO_CATCH = 200
-const SLICE = Array.from({ length: 35 }, (_, at) => 1001 + at)
+const SLICE = Array.from({ length: 45 }, (_, at) => 1001 + at)
 
 const FREQUENT =
   /\(serving\)\/(blocks|home)|^crashes\/|^events\/|^readers\/(?!ended: lifetime|rejected: offset-lost)/

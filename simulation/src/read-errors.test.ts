@@ -138,7 +138,7 @@ describe('while blocks cannot be read', () => {
     const server = await FaultyServer.started({ limits: { blockFileBytes: 4000 } })
     servers.push(server)
     for (const [path, size] of [
-      ['dead', 3500],
+      ['dead', 3400],
       ['kept', 600],
       ['other', 4000],
     ] as const) {

@@ -244,9 +244,9 @@ describe('what a start says about the last stop', () => {
     await first.stop('SIGKILL')
     const segment = join(dataDir, 'journal', '0000000001.seg')
     const bytes = readFileSync(segment)
-    const end = bytes.lastIndexOf('one') + 8
-    // The beginning of a record that never came to its end.
-    bytes.copy(bytes, end - (end % 8), 64, 64 + 40)
+    const end = bytes.lastIndexOf('one') + 3
+    // The beginning of a record that never came to its end; records start at multiples of 8.
+    bytes.copy(bytes, Math.ceil(end / 8) * 8, 64, 64 + 40)
     writeFileSync(segment, bytes)
     const second = await start()
 

@@ -11,22 +11,32 @@ interface Chunk {
 
 /** Numbers kept of one append unit. */
 const UNIT_NUMBERS = 3
-const SMALLEST_CHUNK_BYTES = 256
+const SMALLEST_CHUNK_BYTES = 128
 const LARGEST_CHUNK_BYTES = 64 * 1024
 /** Payloads from this size on are kept as they come instead of being copied, if they own their buffer. */
 const KEEP_BYTES = 8 * 1024
 
+/** Stands for an array that has not been made yet. */
+const NONE: never[] = []
+
+function allocateOwn(bytes: number): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /** Append-only bytes of one incarnation. Pieces handed out are views of bytes that never change again. */
 export class MemoryStream {
-  readonly #chunks: Chunk[] = []
+  #chunks: Chunk[] = NONE
   /** End, time and messages of each unit in turn: one array, because a million streams have one each. */
-  readonly #units: number[] = []
+  #units: number[] = NONE
   readonly #from: number
+  readonly #allocate: (bytes: number) => Uint8Array
   #tail: number
 
-  constructor(from: number) {
+  /** `allocate` gives memory that nobody else writes to; many streams that end together may share a buffer. */
+  constructor(from: number, allocate: (bytes: number) => Uint8Array = allocateOwn) {
     this.#from = from
     this.#tail = from
+    this.#allocate = allocate
   }
 
   /** Position of the first byte kept here. */
@@ -56,13 +66,12 @@ export class MemoryStream {
   }
 
   append(payload: Uint8Array, atMs: number, messages: number): void {
-    if (isKept(payload)) {
-      this.#chunks.push({ from: this.#tail, bytes: payload, used: payload.length })
-    } else {
-      this.#copy(payload)
-    }
+    if (isKept(payload)) this.#addChunk(payload, payload.length)
+    else this.#copy(payload)
     this.#tail += payload.length
-    this.#units.push(this.#tail, atMs, messages)
+    // The first ones make their array, no larger than it has to be: an empty one grows to seventeen places.
+    if (this.#units === NONE) this.#units = [this.#tail, atMs, messages]
+    else this.#units.push(this.#tail, atMs, messages)
   }
 
   read(range: OwnRange): readonly Uint8Array[] {
@@ -102,13 +111,18 @@ export class MemoryStream {
 
   #copy(payload: Uint8Array): void {
     if (this.#room() < payload.length) {
-      const bytes = new Uint8Array(this.#nextChunkBytes(payload.length))
-      this.#chunks.push({ from: this.#tail, bytes, used: 0 })
+      this.#addChunk(this.#allocate(this.#nextChunkBytes(payload.length)), 0)
     }
     const chunk = this.#chunks.at(-1)
     if (chunk === undefined) return
     chunk.bytes.set(payload, chunk.used)
     chunk.used += payload.length
+  }
+
+  #addChunk(bytes: Uint8Array, used: number): void {
+    const chunk = { from: this.#tail, bytes, used }
+    if (this.#chunks === NONE) this.#chunks = [chunk]
+    else this.#chunks.push(chunk)
   }
 
   #room(): number {

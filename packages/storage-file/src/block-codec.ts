@@ -18,29 +18,46 @@ export interface Block {
 
 const MAGIC = 0x314b4c42 // "BLK1"
 const HEADER_BYTES = 32
+/** Seven bits in each, for 53. */
+const NUMBER_BYTES = 8
+const HIGH = 0x1_0000_0000
 
 /** A stored block is not what was written. */
 export class BlockDamaged extends Error {
   override readonly name = 'BlockDamaged'
 }
 
-/** The bytes of a block: header, stream id, units, payload. */
-export function encodeBlock(block: Block): Buffer {
-  const id = Buffer.from(block.id, 'latin1')
-  const units = encodeUnits(block.units)
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + id.length + units.length + block.payload.length)
-  bytes.writeUInt32LE(MAGIC, 0)
-  bytes.writeUInt32LE(bytes.length, 8)
-  bytes.writeUInt32LE(block.payload.length, 12)
-  bytes.writeUInt32LE(units.length, 16)
-  bytes.writeUInt8(id.length, 20)
-  bytes.fill(0, 21, 24)
-  bytes.writeBigUInt64LE(BigInt(block.from), 24)
-  id.copy(bytes, HEADER_BYTES)
-  units.copy(bytes, HEADER_BYTES + id.length)
-  bytes.set(block.payload, HEADER_BYTES + id.length + units.length)
-  bytes.writeUInt32LE(checksum(bytes.subarray(8)), 4)
-  return bytes
+/** A block to be written: its payload may be in pieces. */
+export interface BlockToWrite extends Omit<Block, 'payload'> {
+  readonly pieces: readonly Uint8Array[]
+}
+
+/** Bytes that a block takes at most. */
+export function mostBlockBytes({ id, from, to, units }: BlockToWrite): number {
+  return HEADER_BYTES + id.length + NUMBER_BYTES * (1 + 3 * units.length) + (to - from)
+}
+
+/** Writes header, stream id, units and payload into a buffer with room for them; returns how many bytes they took. */
+export function encodeBlock(block: BlockToWrite, bytes: Buffer, at: number): number {
+  const { id, from, units, pieces } = block
+  const idBytes = bytes.write(id, at + HEADER_BYTES, 'latin1')
+  const unitsAt = at + HEADER_BYTES + idBytes
+  const unitsEnd = writeUnits(bytes, unitsAt, units)
+  let end = unitsEnd
+  for (const piece of pieces) {
+    bytes.set(piece, end)
+    end += piece.length
+  }
+  bytes.writeUInt32LE(MAGIC, at)
+  bytes.writeUInt32LE(end - at, at + 8)
+  bytes.writeUInt32LE(end - unitsEnd, at + 12)
+  bytes.writeUInt32LE(unitsEnd - unitsAt, at + 16)
+  bytes.writeUInt32LE(0, at + 20)
+  bytes.writeUInt8(idBytes, at + 20)
+  bytes.writeUInt32LE(from % HIGH, at + 24)
+  bytes.writeUInt32LE(Math.floor(from / HIGH), at + 28)
+  bytes.writeUInt32LE(checksum(bytes.subarray(at + 8, end)), at + 4)
+  return end - at
 }
 
 /** Size of the block that starts with these bytes, or `undefined` if none does. */
@@ -70,17 +87,17 @@ export function decodeBlock(source: Uint8Array): Block {
 }
 
 /** Units as variable-length numbers: the start of the first, then length, time since the last, and messages of each. */
-function encodeUnits(units: readonly AppendUnit[]): Buffer {
-  const bytes: number[] = []
+function writeUnits(bytes: Buffer, start: number, units: readonly AppendUnit[]): number {
   let atMs = 0
-  writeNumber(bytes, units[0]?.from ?? 0)
+  let at = writeNumber(bytes, start, units[0]?.from ?? 0)
   for (const unit of units) {
-    writeNumber(bytes, unit.to - unit.from)
-    writeNumber(bytes, Math.max(0, Math.round(unit.atMs) - atMs))
-    writeNumber(bytes, unit.messages)
-    atMs = Math.max(atMs, Math.round(unit.atMs))
+    const unitAtMs = Math.round(unit.atMs)
+    at = writeNumber(bytes, at, unit.to - unit.from)
+    at = writeNumber(bytes, at, Math.max(0, unitAtMs - atMs))
+    at = writeNumber(bytes, at, unit.messages)
+    atMs = Math.max(atMs, unitAtMs)
   }
-  return Buffer.from(bytes)
+  return at
 }
 
 function decodeUnits(bytes: Buffer): readonly AppendUnit[] {
@@ -97,13 +114,15 @@ function decodeUnits(bytes: Buffer): readonly AppendUnit[] {
   return units
 }
 
-function writeNumber(bytes: number[], value: number): void {
+function writeNumber(bytes: Buffer, start: number, value: number): number {
   let left = value
+  let at = start
   while (left >= 0x80) {
-    bytes.push((left % 0x80) | 0x80)
+    bytes[at++] = (left % 0x80) | 0x80
     left = Math.floor(left / 0x80)
   }
-  bytes.push(left)
+  bytes[at++] = left
+  return at
 }
 
 function readNumber(reader: { readonly bytes: Buffer; at: number }): number {

@@ -1,7 +1,7 @@
 /** Cuts a stream's new bytes into blocks, together with its last one if that was small. Pure. */
 import type { AppendUnit } from '@millrace/engine'
 import type { StreamId } from '@millrace/protocol'
-import type { Block } from './block-codec.ts'
+import type { BlockToWrite } from './block-codec.ts'
 
 /** Consecutive bytes of one stream, with the units in them. */
 export interface Run {
@@ -9,8 +9,8 @@ export interface Run {
   readonly from: number
   readonly to: number
   readonly units: readonly AppendUnit[]
-  /** The bytes between two positions of the run. */
-  bytes(from: number, to: number): Uint8Array
+  /** The bytes between two positions of the run, in pieces. */
+  pieces(from: number, to: number): readonly Uint8Array[]
 }
 
 /**
@@ -22,7 +22,7 @@ export function isWorthMerging(lastBytes: number, newBytes: number, blockBytes: 
 }
 
 /** Blocks of at most `blockBytes` that hold the run; they end between units where that costs at most half a block. */
-export function* cutIntoBlocks(run: Run, blockBytes: number): IterableIterator<Block> {
+export function* cutIntoBlocks(run: Run, blockBytes: number): IterableIterator<BlockToWrite> {
   let first = 0
   let from = run.from
   while (from < run.to) {
@@ -34,7 +34,7 @@ export function* cutIntoBlocks(run: Run, blockBytes: number): IterableIterator<B
     const to = boundary - from >= blockBytes / 2 || boundary === run.to ? boundary : limit
     if (to === run.units[last]?.from) last--
     const units = run.units.slice(first, last + 1)
-    yield { id: run.id, from, to, units, payload: run.bytes(from, to) }
+    yield { id: run.id, from, to, units, pieces: run.pieces(from, to) }
     from = to
     first = (run.units[last]?.to ?? to) <= to ? last + 1 : last
   }

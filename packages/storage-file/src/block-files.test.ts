@@ -1,9 +1,11 @@
 import { streamId } from '@millrace/protocol'
 import { expect, it } from 'vitest'
-import { BLOCK_FOLDER, BlockFiles } from './block-files.ts'
+import { BLOCK_FOLDER, BlockFiles, blockFileName } from './block-files.ts'
+import { spansOf } from './block-spans.ts'
 import { FaultyDisk } from './faulty-disk.ts'
 import { DEFAULT_STORE_LIMITS } from './limits.ts'
 import { seededRandom } from './seeded-random.fixture.ts'
+import type { BlockPlace } from './state-codec.ts'
 
 it('keeps no more in memory than its bound, however small the blocks are', async () => {
   let reads = 0
@@ -19,7 +21,7 @@ it('keeps no more in memory than its bound, however small the blocks are', async
   const places = []
   for (let from = 0; from < 100; from++) {
     const units = [{ from, to: from + 1, atMs: 0, messages: 1 }]
-    places.push(await blocks.add({ id, from, to: from + 1, units, payload: Buffer.from('x') }))
+    places.push(await blocks.add({ id, from, to: from + 1, units, pieces: [Buffer.from('x')] }))
   }
   await blocks.sync()
   for (const place of places) await blocks.read(id, place)
@@ -33,4 +35,28 @@ it('keeps no more in memory than its bound, however small the blocks are', async
 
   expect(readsOfKept).toBe(100)
   expect(reads).toBe(101)
+})
+
+it('finds the neighbours of a damaged block in one span', async () => {
+  const disk = new FaultyDisk({ random: seededRandom(1) })
+  await disk.makeFolder(BLOCK_FOLDER)
+  const blocks = new BlockFiles(disk, DEFAULT_STORE_LIMITS, 1)
+  const id = streamId('near')
+  const places: BlockPlace[] = []
+  for (let from = 0; from < 3; from++) {
+    const units = [{ from, to: from + 1, atMs: 0, messages: 1 }]
+    places.push(await blocks.add({ id, from, to: from + 1, units, pieces: [Buffer.from('x')] }))
+  }
+  await blocks.sync()
+  const damaged = places[1]
+  if (damaged === undefined) throw new Error('there is no block')
+  disk.flipBit(blockFileName(damaged.file), damaged.at + 25, 0)
+  const wanted = places.map((place) => ({ id, place }))
+  const [span] = spansOf(wanted, ({ place }) => place)
+  if (span === undefined) throw new Error('there is no span')
+  const found = await blocks.loadSpan(span)
+  await blocks.close()
+
+  expect(span.wanted).toEqual(wanted)
+  expect(found.map((block) => block?.from)).toEqual([0, undefined, 2])
 })

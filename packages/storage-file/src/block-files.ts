@@ -3,7 +3,15 @@
  * knows places, not streams; which block is where is the home's business.
  */
 import type { StreamId } from '@millrace/protocol'
-import { type Block, BlockDamaged, decodeBlock, encodeBlock } from './block-codec.ts'
+import {
+  type Block,
+  BlockDamaged,
+  type BlockToWrite,
+  decodeBlock,
+  encodeBlock,
+  mostBlockBytes,
+} from './block-codec.ts'
+import type { BlockSpan } from './block-spans.ts'
 import { checksum } from './checksum.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import type { StoreLimits } from './limits.ts'
@@ -56,7 +64,7 @@ interface WritingFile {
   readonly file: DiskFile
   /** Bytes on disk. */
   writtenBytes: number
-  gathered: Buffer[]
+  /** Bytes of the gathering buffer that belong behind them. */
   gatheredBytes: number
   isNew: boolean
 }
@@ -71,6 +79,8 @@ export class BlockFiles {
   /** Files that could not be read to their end: another rewrite would only write the same copies for nothing. */
   readonly damagedFiles: Set<number> = new Set()
   #writing: WritingFile | undefined
+  /** Blocks on their way to the disk; one write at a time. */
+  #gather = Buffer.allocUnsafeSlow(WRITE_BYTES)
   #nextFile: number
 
   constructor(disk: Disk, limits: StoreLimits, nextFile: number) {
@@ -114,22 +124,42 @@ export class BlockFiles {
     }
   }
 
+  /**
+   * The blocks of a span, in the order wanted; `undefined` for one that cannot be read. What cannot be read together is
+   * read one by one: damage of a block is nothing to its neighbours.
+   */
+  async loadSpan(
+    span: BlockSpan<{ readonly id: StreamId; readonly place: BlockPlace }>,
+  ): Promise<readonly (Block | undefined)[]> {
+    const { file, from, to, wanted } = span
+    const bytes = await this.readRaw(file, from, to - from).catch(() => undefined)
+    const found: (Block | undefined)[] = []
+    for (const { id, place } of wanted) {
+      const at = place.at - from
+      const block = bytes && blockIn(bytes.subarray(at, at + place.sizeBytes))
+      const isRight = block !== undefined && isAt(block, id, place)
+      found.push(isRight ? block : await this.load(id, place).catch(() => undefined))
+    }
+    return found
+  }
+
   /** Adds a block; it may be read at its place, and the place may be remembered, after `sync`. */
-  async add(block: Block): Promise<BlockPlace> {
-    const bytes = encodeBlock(block)
-    const writing = await this.#writingFile()
+  async add(block: BlockToWrite): Promise<BlockPlace> {
+    const writing = this.#writing ?? (await this.#newFile())
+    const most = mostBlockBytes(block)
+    if (writing.gatheredBytes + most > this.#gather.length) await this.#flush(writing)
+    if (most > this.#gather.length) this.#gather = Buffer.allocUnsafeSlow(most)
     const at = writing.writtenBytes + writing.gatheredBytes
-    writing.gathered.push(bytes)
-    writing.gatheredBytes += bytes.length
-    if (writing.gatheredBytes >= WRITE_BYTES) await flush(writing)
-    return { file: writing.number, at, sizeBytes: bytes.length, from: block.from, to: block.to }
+    const sizeBytes = encodeBlock(block, this.#gather, writing.gatheredBytes)
+    writing.gatheredBytes += sizeBytes
+    return { file: writing.number, at, sizeBytes, from: block.from, to: block.to }
   }
 
   /** Makes every block added so far survive a power cut, its file's entry in the folder included. */
   async sync(): Promise<void> {
     const writing = this.#writing
     if (writing === undefined) return
-    await flush(writing)
+    await this.#flush(writing)
     await writing.file.sync()
     if (writing.isNew) await this.#disk.syncFolder(BLOCK_FOLDER)
     writing.isNew = false
@@ -174,8 +204,7 @@ export class BlockFiles {
     }
   }
 
-  async #writingFile(): Promise<WritingFile> {
-    if (this.#writing !== undefined) return this.#writing
+  async #newFile(): Promise<WritingFile> {
     const number = this.#nextFile++
     const file = await this.#disk.create(blockFileName(number))
     try {
@@ -189,11 +218,17 @@ export class BlockFiles {
       number,
       file,
       writtenBytes: BLOCK_FILE_HEADER_BYTES,
-      gathered: [],
       gatheredBytes: 0,
       isNew: true,
     }
     return this.#writing
+  }
+
+  async #flush(writing: WritingFile): Promise<void> {
+    if (writing.gatheredBytes === 0) return
+    await writing.file.write(writing.writtenBytes, [this.#gather.subarray(0, writing.gatheredBytes)])
+    writing.writtenBytes += writing.gatheredBytes
+    writing.gatheredBytes = 0
   }
 
   #keep(key: string, block: Block): void {
@@ -221,11 +256,11 @@ function systemCode(error: unknown): unknown {
   return 'code' in error ? error.code : systemCode(error.cause)
 }
 
-async function flush(writing: WritingFile): Promise<void> {
-  const { gathered, writtenBytes } = writing
-  if (gathered.length === 0) return
-  await writing.file.write(writtenBytes, gathered)
-  writing.writtenBytes += writing.gatheredBytes
-  writing.gathered = []
-  writing.gatheredBytes = 0
+function blockIn(bytes: Uint8Array): Block | undefined {
+  try {
+    return decodeBlock(bytes)
+  } catch (error) {
+    if (!(error instanceof BlockDamaged)) throw error
+    return undefined
+  }
 }

@@ -38,7 +38,8 @@ export class ReplayedHome {
     if (found !== undefined) return found
     const looked = lookUpStream(this.#home, path)
     if (looked.kind === 'damaged') return 'damaged'
-    return looked.kind === 'found' ? looked.value : { state: undefined, version: 0 }
+    const { state, version } = looked.kind === 'found' ? looked.value : { state: undefined, version: 0 }
+    return { state, version, home: undefined }
   }
 
   /** Path of a stream that the journal made or changed. */
@@ -91,7 +92,7 @@ export class ReplayedHome {
       return
     }
     // Only states are wanted: the bytes were checked with the record.
-    this.layer.replay({ ...change, payload: undefined }, state)
+    this.layer.replay({ ...change, payload: undefined }, entry)
     this.#paths.set(id, path)
     if (change.payload !== undefined) this.messages.set(id, (this.messages.get(id) ?? 0) + change.messages)
   }

@@ -30,7 +30,7 @@ import type { DiskReserve } from './disk-reserve.ts'
 import { fittingCommits } from './fitting-commits.ts'
 import type { Home } from './home.ts'
 import type { Journal } from './journal.ts'
-import { Layer, type LayerEntry, withAccessOf } from './layer.ts'
+import { entryAbove, Layer, type LayerEntry, withAccessOf } from './layer.ts'
 import type { StoreLimits } from './limits.ts'
 import { listStreams, streamsDue } from './listing.ts'
 import { reclaim } from './reclaim.ts'
@@ -143,7 +143,7 @@ class OpenFileStore implements FileStore {
   touch(touches: readonly Touch[]): void {
     if (this.#isClosed) return
     for (const touch of touches) {
-      const entry = this.#entry(touch.path)
+      const entry = entryAbove(this.#frozen, touch.path, this.#entry(touch.path))
       if (entry.state?.id !== touch.id) continue
       this.#active.touch(touch, entry)
       this.#touches.set(touch.path, touch)
@@ -201,9 +201,7 @@ class OpenFileStore implements FileStore {
 
   /** The newest state of a path, wherever it is. */
   #entry(path: StreamPath): LayerEntry {
-    const found = this.#active.entries.get(path) ?? this.#frozen?.entries.get(path)
-    if (found !== undefined) return found
-    return this.#stored.get(path)
+    return this.#active.entries.get(path) ?? this.#frozen?.entries.get(path) ?? this.#stored.get(path)
   }
 
   #layers(): readonly Layer[] {
@@ -240,8 +238,8 @@ class OpenFileStore implements FileStore {
   }
 
   #apply(change: StateChange): void {
-    const before = this.#entry(change.path).state
-    this.#active.apply(change, before, withAccessOf(before, change.next))
+    const before = entryAbove(this.#frozen, change.path, this.#entry(change.path))
+    this.#active.apply(change, before, withAccessOf(before.state, change.next))
   }
 
   /** Runs an effect whose failure leaves the disk in a state that memory cannot know. */

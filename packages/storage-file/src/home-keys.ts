@@ -2,9 +2,11 @@
 import type { StreamId, StreamPath } from '@millrace/protocol'
 
 const DIGITS = 16
+const ZEROS = '0'.repeat(DIGITS)
 
 function padded(number: number): string {
-  return String(number).padStart(DIGITS, '0')
+  const digits = String(number)
+  return ZEROS.slice(digits.length) + digits
 }
 
 /** A stream's state, by path: also the listing. */

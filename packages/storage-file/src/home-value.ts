@@ -10,8 +10,9 @@ export const HOME_KEY_BYTES = 1978
 /** A change in the form in which it is stored. */
 export interface StoredChange {
   readonly key: string
+  readonly keyBytes: Buffer
   /** `undefined` removes the key. */
-  readonly stored: Uint8Array | undefined
+  readonly stored: Buffer | undefined
 }
 
 /** Throws a `RangeError` unless a key is ASCII, not empty and short enough. */
@@ -21,22 +22,25 @@ export function assertHomeKey(key: string): void {
     throw new RangeError(`${JSON.stringify(key)} is not a key: 1 to ${HOME_KEY_BYTES} bytes of ASCII`)
 }
 
-/** Copies changes into their stored form, all values in one buffer. Throws a `RangeError` for a key that is none. */
+/** Copies changes into their stored form, all in one buffer. Throws a `RangeError` for a key that is none. */
 export function encodeChanges(changes: readonly HomeChange[]): readonly StoredChange[] {
   let size = 0
   for (const [key, value] of changes) {
     assertHomeKey(key)
-    if (value !== undefined) size += CHECKSUM_BYTES + value.length
+    size += key.length + (value === undefined ? 0 : CHECKSUM_BYTES + value.length)
   }
   const bytes = Buffer.allocUnsafeSlow(size)
   let at = 0
   return changes.map(([key, value]) => {
-    if (value === undefined) return { key, stored: undefined }
+    const keyFrom = at
+    at += bytes.write(key, at, 'latin1')
+    const keyBytes = bytes.subarray(keyFrom, at)
+    if (value === undefined) return { key, keyBytes, stored: undefined }
     const from = at
-    bytes.writeUInt32LE(crc32(value, crc32(key)), at)
+    bytes.writeUInt32LE(crc32(value, crc32(keyBytes)), at)
     bytes.set(value, at + CHECKSUM_BYTES)
     at += CHECKSUM_BYTES + value.length
-    return { key, stored: bytes.subarray(from, at) }
+    return { key, keyBytes, stored: bytes.subarray(from, at) }
   })
 }
 

@@ -23,6 +23,9 @@ import {
   recordBytes,
 } from './record-codec.ts'
 
+/** Where a record's fixed part has the number of its segment. */
+const SEGMENT_AT = 8
+
 /** A record in its place. */
 export interface FoundRecord {
   readonly sequence: number
@@ -92,16 +95,19 @@ export async function readJournal(
     if (known > 0 && isEmptied(bytes, number, newest)) throw new JournalDamaged(segmentEmptied(number))
     const found = scan(bytes, number, lastSequence)
     if (found.damage !== undefined) throw new JournalDamaged(`${segmentName(number)}: ${found.damage}`)
-    const wanted = found.records.filter(({ sequence }) => sequence > applied)
-    for (const record of wanted) {
-      apply({ sequence: record.sequence, body: decodeBody(record.bytes) })
-      lastSequence = record.sequence
+    let isWanted = false
+    for (const at of found.records) {
+      const { sequence, bodyBytes } = readHeader(bytes, at)
+      if (sequence <= applied) continue
+      apply({ sequence, body: decodeBody(bytes.subarray(at, at + RECORD_HEADER_BYTES + bodyBytes)) })
+      lastSequence = sequence
+      isWanted = true
     }
     cutBytes += found.cutBytes
     if (found.cutBytes > 0) torn.push({ segment, endBytes: found.endBytes })
-    if (wanted.length > 0 && !(await writeAgain(segment, bytes.subarray(0, found.endBytes)))) isAnew = false
+    if (isWanted && !(await writeAgain(segment, bytes.subarray(0, found.endBytes)))) isAnew = false
     // One without a record that is wanted may go at once: starts that end early leave one each.
-    segments.push({ segment, lastSequence: wanted.length > 0 ? lastSequence : applied })
+    segments.push({ segment, lastSequence: isWanted ? lastSequence : applied })
   }
   // Only once all of the journal is found to be sound: a journal that is refused stays as it is, for whoever can mend
   // it. What is cut must not be found again by a later recovery, when records follow in the next segment.
@@ -153,13 +159,9 @@ async function cut(segment: Segment, endBytes: number): Promise<void> {
   await segment.file.sync()
 }
 
-interface ScannedRecord {
-  readonly sequence: number
-  readonly bytes: Buffer
-}
-
 interface Scan {
-  readonly records: readonly ScannedRecord[]
+  /** Where intact records begin: a full journal has very many. */
+  readonly records: readonly number[]
   readonly cutBytes: number
   /** Where the intact records end. */
   readonly endBytes: number
@@ -168,7 +170,7 @@ interface Scan {
 
 /** `known` is the sequence up to which nothing can be missing. */
 function scan(bytes: Buffer, segment: number, known: number): Scan {
-  const records: ScannedRecord[] = []
+  const records: number[] = []
   let at = SEGMENT_HEADER_BYTES
   let last = known
   if (!isSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES), segment)) {
@@ -191,7 +193,7 @@ function scan(bytes: Buffer, segment: number, known: number): Scan {
       return { records, cutBytes: 0, endBytes: at, damage }
     }
     last = Math.max(last, header.sequence)
-    records.push({ sequence: header.sequence, bytes: record })
+    records.push(at)
     at += recordBytes(header.bodyBytes)
   }
   const later = lastIntact(bytes, at, segment, last)
@@ -222,16 +224,33 @@ export interface Later {
 /** The intact record behind a damaged place that knows most; searched at every place a record could start. */
 export function lastIntact(bytes: Buffer, from: number, segment: number, after: number): Later | undefined {
   let found: Later | undefined
-  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
-    if (bytes.readUInt32LE(at + 8) !== segment) continue
+  for (let at = placeFrom(bytes, from, segment); at !== undefined; ) {
     const record = intactAt(bytes, at, segment)
-    if (record === undefined) continue
-    const header = readHeader(record, 0)
-    if (header.sequence <= after) continue
+    const header = record && readHeader(record, 0)
+    if (header === undefined || header.sequence <= after) {
+      at = placeFrom(bytes, at + RECORD_ALIGN, segment)
+      continue
+    }
     found = { synced: Math.max(header.synced, found?.synced ?? 0), end: at + recordBytes(header.bodyBytes) }
-    at = found.end - RECORD_ALIGN
+    at = placeFrom(bytes, found.end, segment)
   }
   return found
+}
+
+/**
+ * The next place from one on where a record of this segment could start, going by the segment's number alone: what is
+ * behind the last record is mostly zeros, and there the search is native.
+ */
+function placeFrom(bytes: Buffer, from: number, segment: number): number | undefined {
+  const number = Buffer.alloc(4)
+  number.writeUInt32LE(segment)
+  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; ) {
+    const place = bytes.indexOf(number, at + SEGMENT_AT) - SEGMENT_AT
+    if (place < at) return undefined
+    if ((place - from) % RECORD_ALIGN === 0) return place
+    at = place + 1
+  }
+  return undefined
 }
 
 /** The first intact record behind a damaged place that is newer than `after`. */
@@ -241,10 +260,12 @@ export function nextIntact(
   segment: number,
   after: number,
 ): { readonly at: number; readonly sequence: number } | undefined {
-  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at += RECORD_ALIGN) {
-    if (bytes.readUInt32LE(at + 8) !== segment || intactAt(bytes, at, segment) === undefined) continue
-    const { sequence } = readHeader(bytes, at)
-    if (sequence > after) return { at, sequence }
+  for (let at = placeFrom(bytes, from, segment); at !== undefined; ) {
+    if (intactAt(bytes, at, segment) !== undefined) {
+      const { sequence } = readHeader(bytes, at)
+      if (sequence > after) return { at, sequence }
+    }
+    at = placeFrom(bytes, at + RECORD_ALIGN, segment)
   }
   return undefined
 }

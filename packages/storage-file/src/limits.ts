@@ -22,7 +22,7 @@ export interface StoreLimits {
   readonly maxTailBytes: number
   /** How long they wait before they are told to try again. */
   readonly roomWaitMs: number
-  /** Changes in one transaction of the home. */
+  /** Changes after which a transaction of the home is written; fewer than 1,000 (see `lmdb-home.ts`). */
   readonly transactionChanges: number
   /** Open block files. */
   readonly openBlockFiles: number
@@ -52,7 +52,7 @@ export const DEFAULT_STORE_LIMITS: StoreLimits = {
   checkpointAfterMs: 10_000,
   maxTailBytes: 192 * MIB,
   roomWaitMs: 10_000,
-  transactionChanges: 200,
+  transactionChanges: 800,
   openBlockFiles: 64,
   blockCacheBytes: 32 * MIB,
   liveShare: 0.5,

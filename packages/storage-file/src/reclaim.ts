@@ -2,17 +2,11 @@
 import { blockBytes, decodeBlock } from './block-codec.ts'
 import { BLOCK_FILE_HEADER_BYTES, BLOCK_FOLDER, type BlockFiles, blockFileNumber } from './block-files.ts'
 import type { Disk } from './disk.ts'
+import { FileUses } from './file-uses.ts'
 import type { Home, HomeChange } from './home.ts'
 import { blockKey, fileKey, fileOf, keyAfter, prefixEnd } from './home-keys.ts'
 import type { StoreLimits } from './limits.ts'
-import {
-  type BlockPlace,
-  decodePlace,
-  decodeUse,
-  encodePlace,
-  encodeUse,
-  type FileUse,
-} from './state-codec.ts'
+import { type BlockPlace, decodePlace, decodeUse, encodePlace, type FileUse } from './state-codec.ts'
 
 /** What reclaiming works on. */
 export interface ReclaimContext {
@@ -114,30 +108,22 @@ async function remove({ home, blocks, disk }: ReclaimContext, files: readonly nu
  */
 async function rewrite(context: ReclaimContext, file: number): Promise<void> {
   const { home, blocks, limits } = context
-  const uses = new Map<number, FileUse>()
+  const uses = new FileUses(home)
   let changes: HomeChange[] = []
   const commit = async (): Promise<void> => {
     await blocks.sync()
-    await home.commit([
-      ...changes,
-      ...[...uses].map(([number, use]): HomeChange => [fileKey(number), encodeUse(use)]),
-    ])
+    await home.commit([...changes, ...uses.changes()])
     changes = []
-  }
-  const use = (number: number, grownBytes: number, liveBytes: number): void => {
-    const stored = home.get(fileKey(number))
-    const known = uses.get(number) ?? (stored ? decodeUse(stored) : { sizeBytes: 0, liveBytes: 0 })
-    uses.set(number, { sizeBytes: known.sizeBytes + grownBytes, liveBytes: known.liveBytes + liveBytes })
   }
   for await (const block of blocksIn(context, file)) {
     const key = blockKey(block.decoded.id, block.decoded.to)
     const value = home.get(key)
     const place = value && decodePlace(value)
     if (place?.file !== file || place.at !== block.at) continue
-    const copy: BlockPlace = await blocks.add(block.decoded)
+    const copy: BlockPlace = await blocks.add({ ...block.decoded, pieces: [block.decoded.payload] })
     changes.push([key, encodePlace(copy)])
-    use(copy.file, copy.sizeBytes, copy.sizeBytes)
-    use(file, 0, -place.sizeBytes)
+    uses.add(copy.file, copy.sizeBytes, copy.sizeBytes)
+    uses.add(file, 0, -place.sizeBytes)
     if (changes.length >= limits.transactionChanges) await commit()
   }
   await commit()

@@ -197,9 +197,10 @@ async function appliedSequence(home: Home, isUsed: boolean): Promise<number> {
  */
 function replay(home: Home, layer: Layer, { changes, touches }: RecordBody): void {
   for (const change of changes) {
-    const { state, version } = newest(home, layer, change.path)
+    const entry = newest(home, layer, change.path)
+    const { state, version } = entry
     const isNext = version === change.version && (state === undefined || state.id === change.id)
-    if (isNext) layer.replay(change, state)
+    if (isNext) layer.replay(change, entry)
   }
   for (const touch of touches) layer.touch(touch, newest(home, layer, touch.path))
 }
@@ -208,5 +209,7 @@ function newest(home: Home, layer: Layer, path: Parameters<Layer['entries']['get
   const found = layer.entries.get(path)
   if (found !== undefined) return found
   const value = home.get(streamKey(path))
-  return value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+  const { state, version } = value === undefined ? { state: undefined, version: 0 } : decodeStream(value)
+  // What more the home has is left for the checkpoint to look up: a full journal names very many streams.
+  return { state, version, home: undefined }
 }

@@ -3,15 +3,15 @@
  * the stream is loaded, when the commit is judged, and when it is applied.
  */
 
-import { Fault } from '@millrace/engine'
+import { changeOf, Fault } from '@millrace/engine'
 import type { StreamPath } from '@millrace/protocol'
 import { type Home, HomeCorrupt } from './home.ts'
 import { streamKey } from './home-keys.ts'
-import type { LayerEntry } from './layer.ts'
-import { decodeStream } from './state-codec.ts'
+import type { HomeFacts, LayerEntry } from './layer.ts'
+import { decodeStream, type StoredStream } from './state-codec.ts'
 
 const MOST_ENTRIES = 1024
-const ABSENT: LayerEntry = { state: undefined, version: 0 }
+const ABSENT: LayerEntry = { state: undefined, version: 0, home: 'nothing' }
 
 /** Right for as long as the home is not changed, or a layer that hides it holds what changes. */
 export class StoredEntries {
@@ -28,7 +28,8 @@ export class StoredEntries {
     const value = storedValue(this.#home, path)
     if (value === undefined) return ABSENT
     if (this.#decoded.size >= MOST_ENTRIES) this.#decoded.clear()
-    const entry = decodeStream(value)
+    const stream = decodeStream(value)
+    const entry = { state: stream.state, version: stream.version, home: factsOf(stream) }
     this.#decoded.set(path, entry)
     return entry
   }
@@ -37,6 +38,11 @@ export class StoredEntries {
   clear(): void {
     this.#decoded.clear()
   }
+}
+
+/** What a checkpoint has to know of a stream in the home. */
+export function factsOf({ state, stored, dueAtMs }: StoredStream): HomeFacts {
+  return { id: state.id, stored, dueAtMs, usage: changeOf(undefined, state) }
 }
 
 function storedValue(home: Home, path: StreamPath): Uint8Array | undefined {
