@@ -341,6 +341,26 @@ describe('a reader that cannot take more', () => {
     expect(caughtUp.kind === 'slice' && caughtUp.slice.to).toBe(1_000_000)
   })
 
+  it('lets everybody else go on between two pieces, however soon it can take more', async () => {
+    const world = await worldWith('x'.repeat(40), { limits: { followChunkBytes: 10 } })
+    const sink = new RecordingSink()
+    sink.takesMore = false
+    await world.follow('a', 0, {}, sink)
+    const inner = sink.deliver.bind(sink)
+    sink.deliver = (slice) => {
+      // What it was given is gone before anything else happens.
+      queueMicrotask(() => sink.follower?.resume())
+      return inner(slice)
+    }
+    sink.follower?.resume()
+    for (let turn = 0; turn < 100; turn++) await Promise.resolve()
+    const inOneTurn = sink.slices.length
+    await world.settle()
+
+    expect(inOneTurn).toBeLessThanOrEqual(2)
+    expect(sink.text.length).toBe(40)
+  })
+
   it('gets its backlog piece by piece, as it asks', async () => {
     const world = await worldWith('x'.repeat(30), { limits: { followChunkBytes: 10 } })
     const sink = new RecordingSink()

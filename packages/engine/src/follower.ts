@@ -78,7 +78,7 @@ export class Follower implements Waiter, Deadline, LiveReader {
   /** Delivers what is there and then parks; also called when a blocked sink can take more. */
   resume(): void {
     if (this.#state === 'idle') this.#begin()
-    else if (this.#state === 'blocked') this.#run()
+    else if (this.#state === 'blocked') this.#goOnLater()
   }
 
   /** The reader is gone: nothing more is delivered, not even an end. */
@@ -216,16 +216,22 @@ export class Follower implements Waiter, Deadline, LiveReader {
       return false
     }
     if (!takesMore) this.#state = 'blocked'
-    else if (slice.to < slice.state.tail) return this.#goOnLater()
+    else if (slice.to < slice.state.tail) {
+      this.#goOnLater()
+      return false
+    }
     return takesMore
   }
 
-  /** Who is far behind takes turns with everybody else, so that those at the same place share what is encoded. */
-  #goOnLater(): false {
+  /**
+   * Who is far behind takes turns with everybody else: a sink may want more at once, and again at once, until it has
+   * all of the stream. Those at the same place share what is encoded.
+   */
+  #goOnLater(): void {
+    this.#state = 'reading'
     this.#context.defer(() => {
       if (this.#isStill('reading')) this.#run()
     })
-    return false
   }
 
   #isStill(state: 'reading'): boolean {
