@@ -1,5 +1,5 @@
 /** Bits flipped all over a data directory: verify finds each of them, or reads give what was written. */
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspectStore, type VerifyReport, verifyStore } from '@millrace/storage-file'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -10,6 +10,7 @@ import { makeUsedDirectories, type UsedDirectories } from './used-directory.fixt
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 })
 
 const FLIPS = 8
+const GONE = 'The block file is missing, or cannot be opened.'
 
 let used: UsedDirectories
 const contents = {} as Record<'stopped' | 'killed', ReadonlyMap<string, StreamContent>>
@@ -189,7 +190,19 @@ describe('what is missing', () => {
       return file
     })
 
-    expect(report.findings.map(({ what }) => what)).toContain('The block file is missing.')
+    expect(report.findings.map(({ what }) => what)).toContain(GONE)
+  })
+
+  it('as a block file with a folder in its place is found, and what is in it is listed', async () => {
+    const dataDir = used.copy('stopped')
+    const [file = ''] = filesIn(dataDir, 'blocks')
+    rmSync(join(dataDir, file))
+    mkdirSync(join(dataDir, file))
+    const { findings } = await verifyStore({ dataDir })
+    const { blockFiles } = await inspectStore({ dataDir, limit: 0 })
+
+    expect(findings.map(({ what }) => what)).toContain(GONE)
+    expect(blockFiles.map((one) => one.file)).not.toContain(file)
   })
 
   it.each([

@@ -1,5 +1,5 @@
 /** Reading damaged streams over HTTP: an error that says what is damaged, and everything else as it was written. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type MillraceServer } from '@millrace/server'
@@ -151,6 +151,20 @@ it('a stream whose block file is gone is an error that names its bytes', async (
 
   expect(reply.status).toBe(500)
   expect(JSON.parse(reply.text).detail).toMatch(/^Stream whole: Bytes 0 to 9 .*the file is missing/)
+})
+
+it('a stream whose block file has a folder in its place is an error that names its bytes', async () => {
+  const { blockFiles } = await inspectStore({ dataDir, limit: 0 })
+  for (const { file } of blockFiles) {
+    rmSync(join(dataDir, file))
+    mkdirSync(join(dataDir, file))
+  }
+  const root = await start()
+  const reply = await read(`${root}/whole?offset=-1`)
+
+  expect(reply.status).toBe(500)
+  expect(JSON.parse(reply.text).detail).toMatch(/^Stream whole: Bytes 0 to 9 .*a folder is in the place/)
+  expect(poisonings).toEqual([])
 })
 
 it('a small damaged block at the end of a stream does not stop the store when more is appended', async () => {

@@ -197,10 +197,8 @@ export class BlockFiles {
     try {
       return await this.#open.use(blockFileName(number), (file) => file.read(at, length))
     } catch (error) {
-      const code = systemCode(error)
-      if (code === 'ENOENT') throw new BlockDamaged('the file is missing')
-      if (code === 'EIO') throw new BlockDamaged('the disk cannot read them')
-      throw error
+      const reason = whyUnreadable(error)
+      throw reason === undefined ? error : new BlockDamaged(reason)
     }
   }
 
@@ -248,6 +246,20 @@ export class BlockFiles {
 
 function isAt(block: Block, id: StreamId, place: BlockPlace): boolean {
   return block.id === id && block.from === place.from && block.to === place.to
+}
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'the file is missing',
+  EIO: 'the disk cannot read them',
+  EACCES: 'the user of this process may not read the file',
+  EPERM: 'the user of this process may not read the file',
+  EISDIR: 'a folder is in the place of the file',
+  ELOOP: 'a link that leads nowhere is in the place of the file',
+}
+
+/** Why bytes of a block file cannot be had, if that is not for want of something that passes. */
+export function whyUnreadable(error: unknown): string | undefined {
+  return UNREADABLE[String(systemCode(error))]
 }
 
 /** The system's code, of the error itself or of what it was made of. */

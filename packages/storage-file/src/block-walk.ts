@@ -3,7 +3,7 @@
  * more, and damage at all where the home cannot be asked.
  */
 import { BlockDamaged, blockBytes, decodeBlock } from './block-codec.ts'
-import { BLOCK_FILE_HEADER_BYTES, blockFileName, isBlockFileHeader } from './block-files.ts'
+import { BLOCK_FILE_HEADER_BYTES, blockFileName, isBlockFileHeader, whyUnreadable } from './block-files.ts'
 import { type NamedBlocks, placeKey } from './check-home.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { type CheckReport, type Finding, type FindingPlace, inFile, RESTORE } from './finding.ts'
@@ -42,15 +42,25 @@ export async function walkBlockFiles(context: BlockWalkContext): Promise<void> {
   }
 }
 
-/** Block files on the disk, in order of their numbers, with their sizes. */
+/** Block files on the disk, in order of their numbers, with their sizes; without those that cannot be opened. */
 export async function blockFileSizes(disk: Disk, numbers: readonly number[]): Promise<Map<number, number>> {
   const sizes = new Map<number, number>()
   for (const number of [...numbers].sort((a, b) => a - b)) {
-    const file = await disk.open(blockFileName(number))
+    const file = await openReadable(disk, blockFileName(number))
+    if (file === undefined) continue
     sizes.set(number, await file.size())
     await file.close()
   }
   return sizes
+}
+
+async function openReadable(disk: Disk, name: string): Promise<DiskFile | undefined> {
+  try {
+    return await disk.open(name)
+  } catch (error) {
+    if (whyUnreadable(error) === undefined) throw error
+    return undefined
+  }
 }
 
 interface OpenBlockFile {

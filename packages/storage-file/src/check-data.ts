@@ -100,14 +100,14 @@ async function appliedIn(disk: Disk, home: ReadableHome, report: CheckReport): P
 
 /** Bytes that a check will look at. */
 export async function sizeOfData(disk: Disk): Promise<number> {
+  const numbers = (await disk.list(BLOCK_FOLDER)).flatMap((name) => blockFileNumber(name) ?? [])
   let size = 0
-  for (const folder of [JOURNAL_FOLDER, BLOCK_FOLDER]) {
-    for (const name of await disk.list(folder)) {
-      if (segmentNumber(name) === undefined && blockFileNumber(name) === undefined) continue
-      const file = await disk.open(`${folder}/${name}`)
-      size += await file.size()
-      await file.close()
-    }
+  for (const bytes of (await blockFileSizes(disk, numbers)).values()) size += bytes
+  for (const name of await disk.list(JOURNAL_FOLDER)) {
+    if (segmentNumber(name) === undefined) continue
+    const file = await disk.open(`${JOURNAL_FOLDER}/${name}`)
+    size += await file.size()
+    await file.close()
   }
   return size
 }

@@ -209,7 +209,7 @@ class HomeCheck {
       )
     const size = this.#context.fileSizes.get(file)
     const end = BLOCK_FILE_HEADER_BYTES + use.sizeBytes
-    if (size === undefined) this.#error(inFile(name), 'The block file is missing.')
+    if (size === undefined) this.#error(inFile(name), 'The block file is missing, or cannot be opened.')
     else if (size < end)
       this.#error(inFile(name, size, end), `The block file is ${end - size} bytes too short.`)
   }
