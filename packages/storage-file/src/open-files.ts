@@ -14,6 +14,7 @@ export class OpenFiles {
   readonly #most: number
   readonly #open = new Map<string, OpenFile>()
   #leaving: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
   constructor(disk: Disk, most: number) {
     this.#disk = disk
@@ -41,7 +42,9 @@ export class OpenFiles {
     await this.#closeIfLeft(open)
   }
 
+  /** A reader that has not heard of it yet opens its files anew, and closes them itself. */
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const name of [...this.#open.keys()]) await this.release(name)
     await this.#leaving
   }
@@ -59,7 +62,8 @@ export class OpenFiles {
       this.#open.set(name, known)
       return known
     }
-    const opened: OpenFile = { file: this.#disk.open(name), users: 0, isLeaving: false }
+    const opened: OpenFile = { file: this.#disk.open(name), users: 0, isLeaving: this.#isClosed }
+    if (this.#isClosed) return opened
     this.#open.set(name, opened)
     // The user sees why it cannot be opened; the next one tries again.
     opened.file.catch(() => this.#open.delete(name))
