@@ -81,7 +81,7 @@ export async function checkJournal(context: JournalContext): Promise<JournalSumm
   const isCut = newest < segment
   const where = inFile(JOURNAL_FOLDER)
   if (isCut) {
-    const what = segmentsMissing(newest, segment)
+    const what = `${segmentsMissing(newest, segment)}.`
     report.find({ severity: 'error', where, what, whatToDo: RESTORE })
   } else if (newest === 0 && applied !== undefined && applied > 0) {
     report.find({ severity: 'notice', where, what: 'The journal has no segment.' })
