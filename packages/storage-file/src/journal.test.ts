@@ -77,6 +77,17 @@ async function outcomeOf(work: Promise<unknown>): Promise<'done' | 'failed'> {
   )
 }
 
+/** Two records, each with a sync of its own; the first of these fails while the second is under way. */
+async function syncTwice(slow: SlowSyncs, journal: Journal): Promise<readonly ('done' | 'failed')[]> {
+  await journal.append([RECORD])
+  const first = outcomeOf(journal.sync())
+  await journal.append([RECORD])
+  const second = outcomeOf(journal.sync())
+  await slow.end('first fails')
+  await slow.end()
+  return Promise.all([first, second])
+}
+
 describe('a sync that is asked for while another one is under way', () => {
   it('makes its own bytes survive, together with those of all who came meanwhile', async () => {
     const slow = new SlowSyncs()
@@ -103,14 +114,8 @@ describe('a sync that is asked for while another one is under way', () => {
   it('fails with it, promises nothing, and nothing is written after it', async () => {
     const slow = new SlowSyncs()
     const journal = await slow.journal()
-    await journal.append([RECORD])
-    const first = outcomeOf(journal.sync())
-    await journal.append([RECORD])
-    const second = outcomeOf(journal.sync())
-    await slow.end('first fails')
-    await slow.end()
 
-    expect(await Promise.all([first, second])).toEqual(['failed', 'failed'])
+    expect(await syncTwice(slow, journal)).toEqual(['failed', 'failed'])
     expect(journal.synced).toBe(0)
     expect(await outcomeOf(journal.append([RECORD]))).toBe('failed')
     expect(await outcomeOf(journal.sync())).toBe('failed')
@@ -120,13 +125,7 @@ describe('a sync that is asked for while another one is under way', () => {
     for (let seed = 1; seed <= 40; seed++) {
       const slow = new SlowSyncs(seed)
       const journal = await slow.journal()
-      await journal.append([RECORD])
-      const first = outcomeOf(journal.sync())
-      await journal.append([RECORD])
-      const second = outcomeOf(journal.sync())
-      await slow.end('first fails')
-      await slow.end()
-      await Promise.all([first, second])
+      await syncTwice(slow, journal)
       await outcomeOf(journal.append([RECORD]))
 
       await readJournal(slow.crash(), { applied: journal.synced, segment: 0 }, () => undefined)
