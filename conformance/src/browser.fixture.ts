@@ -81,19 +81,33 @@ export interface Tab {
   toFront(): Promise<void>
 }
 
+/** What a tab answers to a command of the DevTools protocol. */
+interface Answer {
+  readonly id: number
+  readonly result?: unknown
+  readonly error?: { readonly message: string }
+}
+
+function undefinedIfNavigated(error: unknown): undefined {
+  if (!/navigated|context/.test(String(error))) throw error
+}
+
 /** Opens tabs in one window of a browser. */
 export async function tabsOf(browser: Browser): Promise<(url: string) => Promise<Tab>> {
   const devtools = await browser.newBrowserCDPSession()
-  const waiting = new Map<number, (answer: unknown) => void>()
+  const waiting = new Map<number, (answer: Answer) => void>()
   let lastId = 0
   devtools.on('Target.receivedMessageFromTarget', ({ message }) => {
-    const { id, result } = JSON.parse(message) as { readonly id: number; readonly result: unknown }
-    waiting.get(id)?.(result)
+    const answer = JSON.parse(message) as Answer
+    waiting.get(answer.id)?.(answer)
   })
   const ask = (sessionId: string, method: string, params: object): Promise<unknown> =>
     new Promise((resolve, reject) => {
       lastId += 1
-      waiting.set(lastId, resolve)
+      waiting.set(lastId, ({ result, error }) => {
+        if (error === undefined) resolve(result)
+        else reject(new Error(error.message))
+      })
       const message = JSON.stringify({ id: lastId, method, params })
       devtools.send('Target.sendMessageToTarget', { sessionId, message }).catch(reject)
     })
@@ -112,10 +126,13 @@ export async function tabsOf(browser: Browser): Promise<(url: string) => Promise
     return {
       evaluate,
       async until(expression) {
-        await evaluate(`new Promise((resolve) => {
-          const look = () => (${expression}) ? resolve(true) : setTimeout(look, 10)
-          look()
-        })`)
+        const found = (): Promise<unknown> =>
+          evaluate(`new Promise((resolve) => {
+            const look = () => (${expression}) ? resolve(true) : setTimeout(look, 10)
+            look()
+          })`)
+        // A new tab has an empty page first: who looks there is sent away when the real one comes.
+        while ((await found().catch(undefinedIfNavigated)) !== true);
       },
       async toFront() {
         await devtools.send('Target.activateTarget', { targetId })
